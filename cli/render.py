@@ -1,0 +1,129 @@
+"""How records read: one-line answers and tables, as lines of spans. Pure; nothing here prints or asks.
+
+Numbers are written as the record has them, never grouped or rounded, so that what is copied is exact.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from cli.paint import Line, Paint, Span, state_of
+
+SHORT = 6  # characters of an order id that are shown; any four that are unambiguous are understood
+
+Record = Mapping[str, Any]
+
+
+def short_id(order_id: str) -> str:
+    """The end of an order id, enough to type it again."""
+    return order_id[-SHORT:]
+
+
+def short_hash(text: str) -> str:
+    """A transaction, recognisable but not in the way."""
+    return text if len(text) <= 14 else f"{text[:6]}…{text[-4:]}"
+
+
+def request(order: Record) -> str:
+    """What an order asks for, in words."""
+    floor = f", at least {order['minOutput']} {order['outputToken']}" if order.get("minOutput") else ""
+    return (
+        f"Sell {order['amount']} {order['inputToken']} for {order['outputToken']}{floor}"
+        f" (limit {order['slippageBps']}bps)"
+    )
+
+
+def outcome(order: Record, paint: Paint) -> list[Line]:
+    """How an order stands or ended, what came of it, and what to do next."""
+    state, name = state_of(order), short_id(order["orderId"])
+    match state:
+        case "confirmed":
+            lines = [_got(order)]
+        case "failed":
+            lines = [
+                f"{order['errorCode']} after {_times(order['attempts'])}: {order['error']}",
+                f"Nothing was sold. Again: oee retry {name}",
+            ]
+        case "cancelled" | "expired":
+            lines = ["Nothing was sold."]
+        case "unknown":
+            lines = [
+                f"sent to {order['routedDex']} as {short_hash(order['txHash'] or '?')}, and no answer came.",
+                may_still_land(order),
+            ]
+        case _:
+            lines = []
+    first = lines[0] if lines else ""
+    return [[paint.state(state), (f"  {first}", "")], *([("  " + text, "")] for text in lines[1:])]
+
+
+def _got(order: Record) -> str:
+    fee = f", fee {order['fee']} {order['feeToken']}" if order.get("fee") else ""
+    return (
+        f"got {order['amountOut']} {order['outputToken']} on {order['routedDex']} at {order['executedPrice']}"
+        f"{_against_quote(order)}{fee}"
+    )
+
+
+def _against_quote(order: Record) -> str:
+    quoted, got = order.get("quotedOutput"), order.get("amountOut")
+    if not quoted or not got:
+        return ""
+    from decimal import Decimal
+
+    bps = (Decimal(quoted) - Decimal(got)) / Decimal(quoted) * 10_000
+    if abs(bps) < Decimal("0.05"):
+        return ", as quoted"
+    return f", {abs(bps):.1f}bps {'worse' if bps > 0 else 'better'} than quoted"
+
+
+def may_still_land(order: Record) -> str:
+    """The warning for an order whose answer is lost."""
+    return (
+        f"It may still land until height {order['lastValidHeight']}; do not resubmit; "
+        f"oee wait {short_id(order['orderId'])}"
+    )
+
+
+def still_open(order: Record, waited: str) -> str:
+    """What to say of an order that is not final when the time-out comes."""
+    if state_of(order) == "unknown":
+        return f"{short_id(order['orderId'])}: no answer after {waited}. {may_still_land(order)}"
+    name = short_id(order["orderId"])
+    return f"{name}: still {order['status']} after {waited}. The order goes on: oee wait {name}"
+
+
+def _times(attempts: int) -> str:
+    return "1 attempt" if attempts == 1 else f"{attempts} attempts"
+
+
+# tables
+
+Column = tuple[str, str]  # heading, "<" left, ">" right, "." on the decimal point
+
+
+def table(columns: Sequence[Column], rows: Iterable[Sequence[Span | str]]) -> list[Line]:
+    """Rows under headings, each column as wide as its widest cell."""
+    cells = [[cell if isinstance(cell, tuple) else (cell, "") for cell in row] for row in rows]
+    for number, (_, alignment) in enumerate(columns):
+        if alignment == ".":
+            _align_points(cells, number)
+    widths = [max([len(heading), *(len(row[n][0]) for row in cells)]) for n, (heading, _) in enumerate(columns)]
+    heads: list[Span] = [(heading, "dim") for heading, _ in columns]
+    return [_row(columns, widths, row) for row in [heads, *cells]]
+
+
+def _row(columns: Sequence[Column], widths: Sequence[int], row: Sequence[Span]) -> Line:
+    line: Line = []
+    for (_, alignment), width, (text, tone) in zip(columns, widths, row, strict=True):
+        space = " " * (width - len(text))
+        line += [(space, ""), (text, tone)] if alignment != "<" else [(text, tone), (space, "")]
+        line.append(("  ", ""))
+    return line[:-1]
+
+
+def _align_points(cells: list[list[Span]], number: int) -> None:
+    """Pads a column of numbers on the right so that their points stand under each other."""
+    tails = [len(row[number][0].partition(".")[2]) + ("." in row[number][0]) for row in cells]
+    for row, tail in zip(cells, tails, strict=True):
+        text, tone = row[number]
+        row[number] = (text + " " * (max(tails) - tail), tone)

@@ -1,0 +1,62 @@
+"""Settings in, a ready engine out. The only file that chooses implementations."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from order_engine.clock import Clock, SystemClock
+from order_engine.engine import Engine
+from order_engine.execution import Living, Rules
+from order_engine.feed import Feed
+from order_engine.home import Home
+from order_engine.journal import Journal
+from order_engine.settings import Settings
+from order_engine.settlement import SettlementWatch
+from order_engine.venues import meteora, raydium
+from order_engine.venues.simulated.chain import NETWORK_FEE, SimulatedChain, Timing
+from order_engine.venues.simulated.ledger import Ledger
+from order_engine.venues.simulated.venue import SimulatedVenue
+from order_engine.wallet import Wallet
+from order_engine.work_queue import WorkQueue
+from order_engine.workers import Hands, Workers
+
+
+def assemble(home: Home, settings: Settings, on_fatal: Callable[[str], None], clock: Clock | None = None) -> Engine:
+    """An engine over the files of `home`, not yet started. Raises database.DatabaseUnusable for a file that cannot serve.
+
+    `on_fatal` is called, from any thread, when the journal can no longer be trusted: leave the process at once.
+    """
+    clock = clock or SystemClock()
+    home.make()
+    timing = Timing(settings.slot_ms, settings.landing_slots_min, settings.landing_slots_max, settings.valid_slots)
+    feed = Feed()
+    journal = Journal(home.journal, feed, on_fatal)
+    chain = SimulatedChain(Ledger(home.chain, settings.seed, clock.now_ms()), timing, clock)
+    venues = [SimulatedVenue(name, chain, clock, settings.quote_ms) for name in (raydium.NAME, meteora.NAME)]
+    rules = Rules(settings.attempts, settings.backoff_ms)
+    hands = Hands()
+    quoting = ThreadPoolExecutor((settings.workers + 2) * len(venues), thread_name_prefix="quote")
+
+    def hand_over(living: Living) -> None:
+        settlement.watch(living)
+
+    workers = Workers(
+        journal, venues, chain, rules, hands, clock.now_ms, quoting, settings.quote_deadline_ms, hand_over
+    )
+    queue = WorkQueue(home.queue, settings.workers, workers.work)
+    settlement = SettlementWatch(journal, chain, clock, hands, queue.put)
+    return Engine(
+        settings=settings,
+        clock=clock,
+        journal=journal,
+        feed=feed,
+        queue=queue,
+        hands=hands,
+        workers=workers,
+        settlement=settlement,
+        wallet=Wallet(chain, settings.attempts, NETWORK_FEE),
+        venues=venues,
+        height=chain.height,
+        quoting=quoting,
+        start_chain=chain.start,
+        stop_chain=chain.stop,
+    )

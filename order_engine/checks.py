@@ -1,0 +1,54 @@
+"""Questions asked before any venue: may this order be accepted at all? Nothing is stored or sent when the answer is no."""
+
+from collections.abc import Mapping, Sequence
+
+from order_engine.amounts import format_amount
+from order_engine.errors import Busy, Refused
+from order_engine.orders import OrderRequest
+from order_engine.tokens import NATIVE, TOKENS
+from order_engine.venues.venue import Venue
+
+Amounts = Mapping[str, int]
+
+
+def needs(request: OrderRequest, attempts: int, network_fee: int) -> dict[str, int]:
+    """What an order may take out of the wallet, per token: its input, and the network fee of every attempt."""
+    needed = {NATIVE: network_fee * attempts}
+    needed[request.input_token] = needed.get(request.input_token, 0) + request.amount_in
+    return needed
+
+
+def check_capacity(open_orders: int, limit: int) -> None:
+    """Raises Busy when this home has as many open orders as it admits."""
+    if open_orders >= limit:
+        raise Busy(
+            f"{open_orders} orders are open, the limit is {limit}. Nothing was stored.",
+            retry_after_s=1,
+            hint="Send it again in a second, or raise the limit: oee config set max_open_orders N",
+        )
+
+
+def check_pair(request: OrderRequest, venues: Sequence[Venue]) -> None:
+    """Raises Refused when no venue has a pool for this pair."""
+    if any(venue.serves(request.input_token, request.output_token) for venue in venues):
+        return
+    names = ", ".join(f"{venue.name}: no pool" for venue in venues)
+    raise Refused(
+        f"No venue trades {request.input_token} for {request.output_token} ({names}). Nothing was sent.",
+        code="no_route",
+        hint="See what is traded: oee pools",
+    )
+
+
+def check_funds(needed: Amounts, free: Amounts) -> None:
+    """Raises Refused when the wallet has less free of a token than `needed`."""
+    for token, units in needed.items():
+        if units > free.get(token, 0):
+            has, wants = (format_amount(n, TOKENS[token].decimals) for n in (free.get(token, 0), units))
+            raise Refused(
+                f"The wallet has {has} {token} free, the order needs {wants}"
+                f"{' with its network fees' if token == NATIVE else ''}. Nothing was sent.",
+                code="insufficient_balance",
+                field="amount",
+                hint="See what is free and what open orders hold: oee balances",
+            )

@@ -1,0 +1,490 @@
+"""The Python client: every call of the contract as a method that returns the contract's records as plain dicts.
+
+It stands on the standard library alone and imports what is slow only where it is needed, because the command line starts it
+for every order. An answer that gets lost on the way is asked for again under the same key, so one call is never two orders.
+"""
+
+import http.client
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import quote as in_path
+from urllib.parse import urlencode, urlsplit
+
+from order_engine import __version__, errors
+from order_engine.home import Home
+
+Record = dict[str, Any]
+
+TRIES = 4  # of one call whose connection breaks
+BLOCK = 500  # orders in one request of a batch
+PAGE = 500  # records in one request of a listing
+
+
+class Daemon(NamedTuple):
+    """Where a daemon says it is, read from its home."""
+
+    url: str
+    pid: int
+    version: str
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        parts = urlsplit(self.url)
+        return parts.hostname or "127.0.0.1", parts.port or 80
+
+
+def find_daemon(home: Home) -> Daemon | None:
+    """The daemon that this home's file names, or None where there is no file or its process is gone."""
+    try:
+        found = json.loads(home.daemon_file.read_bytes())
+        daemon = Daemon(str(found["url"]), int(found["pid"]), str(found["version"]))
+        os.kill(daemon.pid, 0)
+    except (FileNotFoundError, ProcessLookupError, ValueError, KeyError, TypeError):
+        return None
+    except PermissionError as error:
+        if error.filename is None:  # a process of another user: there, and not ours to signal
+            return daemon
+        raise errors.EngineError(
+            f"{home.daemon_file} cannot be read.", code="unauthorized", hint="Run: oee doctor"
+        ) from error
+    return daemon
+
+
+def new_key() -> str:
+    """A client order id that nobody else has."""
+    return f"oee-{os.urandom(12).hex()}"
+
+
+class Client:
+    """A connection to the daemon of one home. For one thread; make another for another thread.
+
+    The daemon is started when none runs, unless `autostart` is false or `OEE_AUTOSTART=0`. `tell` hears of such things; by
+    default they go to standard error when that is a terminal. Every method raises a class of `order_engine.errors`: Refused
+    and Malformed mean that nothing happened, OutcomeUnknown that it must be looked up, Unreachable that no daemon answered.
+    """
+
+    def __init__(
+        self,
+        home: Home | None = None,
+        autostart: bool = True,
+        *,
+        timeout_s: float = 30.0,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
+        self.home = home or Home.from_environment()
+        self.autostart = autostart and os.environ.get("OEE_AUTOSTART") != "0"
+        self._timeout_s = timeout_s
+        self._tell = tell or _tell_a_terminal
+        self._connection: http.client.HTTPConnection | None = None
+        self._headers: dict[str, str] = {}
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the connection. The next call makes a new one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    # orders
+
+    def submit(self, order: Mapping[str, Any], *, key: str | None = None) -> Record:
+        """Places one order and returns it, committed. The same `key` with the same order returns that order again.
+
+        `order` has inputToken, outputToken, amount, and optionally slippageBps, minOutput, maxImpactBps, type. With no key
+        (here or as clientOrderId) one is made up, so that a repeated request can never place a second order. The record's
+        `message` is "Order received" for a new order.
+        """
+        key = key or order.get("clientOrderId") or new_key()
+        return self._call("POST", "/api/orders", order, key=str(key))
+
+    def batch(self, orders: Iterable[Mapping[str, Any]]) -> Iterator[Record]:
+        """Places many orders; yields, in their order, each one's record or an `oee.error/1` with its `line` (from 1).
+
+        They are sent in blocks, each as soon as it is full, and every answer is yielded as soon as it is there.
+        """
+        first = 1
+        block: list[bytes] = []
+        for order in orders:
+            block.append(_line(order))
+            if len(block) == BLOCK:
+                yield from self._block(block, first)
+                first, block = first + len(block), []
+        if block:
+            yield from self._block(block, first)
+
+    def order(self, order_id: str) -> Record:
+        """The order with this id. Raises NotFound."""
+        return self._call("GET", f"/api/orders/{in_path(order_id, safe='')}")
+
+    def find(self, suffix: str) -> Record:
+        """The one order whose id is, or ends in, these four or more characters. Raises NotFound, also when there are several."""
+        text = suffix.lower()
+        if len(text) == 36:
+            return self.order(text)
+        if len(text) < 4 or text.strip("0123456789abcdef-"):
+            raise errors.NotFound(
+                f"{suffix[:40]!a} is not an order id, nor the last 4 or more characters of one.",
+                hint="See them: oee list",
+            )
+        found = self._call("GET", "/api/orders", query={"suffix": text, "limit": 3})["items"]
+        if not found:
+            raise errors.NotFound(f"No order id ends in {text}.", hint="See them: oee list")
+        if len(found) > 1:
+            several = ", ".join(order["orderId"] for order in found)
+            raise errors.NotFound(f"More than one order id ends in {text}: {several}.", code="ambiguous_id")
+        return dict(found[0])
+
+    def orders(
+        self,
+        *,
+        status: str | None = None,
+        pair: str | None = None,
+        dex: str | None = None,
+        since: str | None = None,
+        key: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Record]:
+        """The orders that match, newest last; the newest `limit` of them, or all. Asks for as many pages as that takes.
+
+        `status` is a comma list (`open` means every order that is not final), `pair` is A/B in either direction, `since` a
+        time or a duration back such as 1h.
+        """
+        query = {"status": status, "pair": pair, "dex": dex, "since": since, "key": key}
+        pages: list[list[Record]] = []
+        wanted = limit
+        while wanted is None or wanted > 0:
+            page = self._call("GET", "/api/orders", query=query | {"limit": min(wanted or PAGE, PAGE)})
+            pages.append(page["items"])
+            if page["next"] is None:
+                break
+            query["cursor"] = page["next"]
+            wanted = None if wanted is None else wanted - len(page["items"])
+        for items in reversed(pages):  # the pages come newest first, each with its newest last
+            yield from items
+
+    def cancel(self, order_id: str) -> Record:
+        """The order, cancelled. Raises TooLateToCancel, and changes nothing, when it was sent or is otherwise final."""
+        try:
+            return self._call("DELETE", f"/api/orders/{in_path(order_id, safe='')}")
+        except errors.TooLateToCancel:
+            order = self.order(order_id)
+            if order["status"] == "cancelled":  # by us, when only the answer was lost; or before, which is as good
+                return order
+            raise
+
+    def retry(self, order_id: str, *, slippage_bps: int | None = None) -> Record:
+        """A new order like one that definitely was not executed, with `retryOf` set. Raises Refused for any other.
+
+        A retry has no key, so it is sent once: OutcomeUnknown when the answer is lost.
+        """
+        body = {} if slippage_bps is None else {"slippageBps": slippage_bps}
+        self.close()  # a connection that was idle may be gone, which would look like a lost answer
+        return self._call("POST", f"/api/orders/{in_path(order_id, safe='')}/retry", body, tries=1)
+
+    # what happened
+
+    def order_events(self, order_id: str) -> list[Record]:
+        """The whole history of one order."""
+        return list(self._pages(f"/api/orders/{in_path(order_id, safe='')}/events", {}))
+
+    def events(self, since: int | str = 0, *, limit: int | None = None) -> Iterator[Record]:
+        """The log after `since` (a seq, a time, or a duration back such as 1h) up to now, or `limit` events of it."""
+        query: dict[str, Any] = {"since": since}
+        left = limit
+        while left is None or left > 0:
+            page = self._call("GET", "/api/events", query=query | {"limit": min(left or PAGE, PAGE)})
+            yield from page["items"]
+            if not page["items"] or page["next"] is None:
+                return
+            query["since"] = page["items"][-1]["seq"]
+            left = None if left is None else left - len(page["items"])
+
+    def follow(
+        self, order_ids: Sequence[str] | None = None, since: int | None = None, *, timeout_s: float | None = None
+    ) -> Iterator[Record]:
+        """Events as they happen, each once and in order, across lost connections and restarts of the daemon.
+
+        For the given orders: their history after `since` (default: all of it), then live. For None: the whole log, from
+        after `since` or from now. Ends when `timeout_s` have passed; the caller stops it otherwise.
+        """
+        from order_engine.following import follow  # noqa: PLC0415 - websockets and asyncio, 40 ms
+
+        return follow(self, order_ids, since, timeout_s, self._tell)
+
+    # the market and the daemon
+
+    def quote(self, input_token: str, output_token: str, amount: str) -> Record:
+        """Every venue's quote and the choice among them. Nothing is stored."""
+        query = {"inputToken": input_token, "outputToken": output_token, "amount": amount}
+        return self._call("GET", "/api/quote", query=query)
+
+    def venues(self) -> list[Record]:
+        """The venues, and how they served."""
+        return list(self._pages("/api/venues", {}))
+
+    def pools(self, pair: str | None = None) -> list[Record]:
+        """The pools; of one pair where `pair` is given as A/B."""
+        return list(self._pages("/api/pools", {"pair": pair}))
+
+    def tokens(self) -> list[Record]:
+        """The tokens that orders can name."""
+        return list(self._pages("/api/tokens", {}))
+
+    def balances(self) -> list[Record]:
+        """What the wallet has of each token: free, reserved, total."""
+        return list(self._pages("/api/balances", {}))
+
+    def status(self) -> Record:
+        """How the engine is doing."""
+        return self._call("GET", "/api/status")
+
+    def daemon(self) -> Record:
+        """Where the daemon is and since when."""
+        return self._call("GET", "/api/daemon")
+
+    # how
+
+    def where(self, *, start: bool = True) -> tuple[Daemon, dict[str, str]]:
+        """A daemon to talk to (started if there was none, and `start` and `autostart` hold) and the headers that open it."""
+        daemon = find_daemon(self.home)
+        if start and self.autostart and (daemon is None or daemon.version != __version__):
+            from order_engine.autostart import ensure  # noqa: PLC0415 - subprocess and filelock, 30 ms
+
+            daemon = ensure(self.home, self._tell)
+        if daemon is None:
+            raise no_daemon(self.home)
+        try:
+            token = self.home.token_file.read_text("ascii").strip()
+        except OSError as error:
+            raise errors.EngineError(
+                f"The daemon's token {self.home.token_file} cannot be read: {error.strerror}.",
+                code="unauthorized",
+                hint="Run: oee doctor",
+            ) from error
+        return daemon, {"Authorization": f"Bearer {token}"}
+
+    def _connect(self) -> http.client.HTTPConnection:
+        if self._connection is not None:
+            return self._connection
+        daemon, headers = self.where()
+        connection = http.client.HTTPConnection(*daemon.address, timeout=self._timeout_s)
+        try:
+            connection.connect()
+        except OSError as error:
+            if not self.autostart:
+                raise no_daemon(self.home) from error
+            from order_engine.autostart import ensure  # noqa: PLC0415 - see above
+
+            ensure(self.home, self._tell)
+            daemon, headers = self.where()
+            connection = http.client.HTTPConnection(*daemon.address, timeout=self._timeout_s)
+            try:
+                connection.connect()
+            except OSError as again:
+                raise no_daemon(self.home) from again
+        self._connection, self._headers = connection, headers
+        return connection
+
+    def _send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> http.client.HTTPResponse:
+        """The head of the answer. Raises OSError or HTTPException when the connection broke: nothing is known then."""
+        for _ in range(2):
+            connection = self._connect()
+            try:
+                connection.request(method, path, body, {**self._headers, "Accept": "application/json", **headers})
+                response = connection.getresponse()
+            except (OSError, http.client.HTTPException):
+                self.close()
+                raise
+            if response.status != 401:
+                return response
+            response.read()
+            self.close()  # a daemon that started again has a new token: read it, once
+        raise _token_refused(self.home)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+        key: str | None = None,
+        tries: int = TRIES,
+    ) -> Record:
+        """One answer. Asked again when the connection breaks: reading is harmless, and what writes has a key or is a DELETE."""
+        if query and (given := {name: value for name, value in query.items() if value is not None}):
+            path = f"{path}?{urlencode(given)}"
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        content = None if body is None else json.dumps(body).encode()
+        trouble: Exception | None = None
+        for attempt in range(tries):
+            if attempt > 1:
+                _pause(100 * attempt)
+            try:
+                response = self._send(method, path, content, headers)
+                answer = response.read()
+            except (OSError, http.client.HTTPException) as error:
+                self.close()
+                trouble = error
+                continue
+            record = _decoded(answer, response.status)
+            if response.status >= 400:
+                raise error_from(record, response.status, response.headers.get("Retry-After"))
+            return record
+        raise _lost(method, key, tries, trouble) from trouble
+
+    def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[Record]:
+        more: dict[str, Any] = dict(query)
+        while True:
+            page = self._call("GET", path, query=more)
+            yield from page["items"]
+            if page.get("next") is None:
+                return
+            more["cursor"] = page["next"]
+
+    def _block(self, lines: list[bytes], first: int) -> Iterator[Record]:
+        """The answers to one block. What a broken connection left unanswered is sent again, each line under its own key."""
+        answered = tries = 0
+        while answered < len(lines):
+            before = answered
+            body = b"\n".join(lines[answered:]) + b"\n"
+            try:
+                response = self._send("POST", "/api/orders/batch", body, {"Content-Type": "application/x-ndjson"})
+                if response.status >= 400:
+                    raise error_from(
+                        _decoded(response.read(), response.status), response.status, response.headers.get("Retry-After")
+                    )
+                while line := response.readline():
+                    if not line.endswith(b"\n"):
+                        break  # cut off in the middle
+                    record = _decoded(line, 200)
+                    if "line" in record:
+                        record["line"] = first + answered
+                    answered += 1
+                    yield record
+            except (OSError, http.client.HTTPException) as error:
+                trouble: Exception = error
+            else:
+                trouble = ConnectionError("the answer ended early")
+            if answered < len(lines):
+                self.close()
+                tries = 1 if answered > before else tries + 1
+                if tries == TRIES:
+                    raise _lost("POST", None, TRIES, trouble) from trouble
+                _pause(100 * tries)
+
+
+def error_from(record: Mapping[str, Any], status: int = 500, retry_after: str | None = None) -> errors.EngineError:
+    """The exception that a problem document or an `oee.error/1` record stands for, with its code, hint and field."""
+    code = str(record.get("code") or ("internal" if status >= 500 else "invalid_request"))
+    message = str(record.get("message") or record.get("detail") or record.get("title") or f"HTTP status {status}")
+    if code not in errors.ERROR_CODES:  # from a newer daemon
+        code, message = ("internal" if status >= 500 else "invalid_request"), f"{code}: {message}"
+    kind = _KINDS.get(code, errors.EngineError)
+    error = kind.__new__(kind)  # some of them word their own message, and this one is worded already
+    errors.EngineError.__init__(error, message, code=code, hint=record.get("hint"), field=record.get("field"))
+    if isinstance(error, errors.Busy):
+        error.retry_after_s = int(retry_after) if retry_after and retry_after.isdigit() else 1
+    return error
+
+
+_KINDS: dict[str, type[errors.EngineError]] = {
+    "invalid_request": errors.Malformed,
+    "invalid_amount": errors.Malformed,
+    "same_token": errors.Malformed,
+    "unknown_token": errors.UnknownToken,
+    "insufficient_balance": errors.Refused,
+    "no_route": errors.Refused,
+    "price_impact_too_high": errors.Refused,
+    "not_retryable": errors.Refused,
+    "halted": errors.Refused,
+    "duplicate_client_order_id": errors.DuplicateKey,
+    "too_late_to_cancel": errors.TooLateToCancel,
+    "over_capacity": errors.Busy,
+    "too_many_requests": errors.Busy,
+    "draining": errors.Draining,
+    "not_found": errors.NotFound,
+    "ambiguous_id": errors.NotFound,
+    "venue_unavailable": errors.VenueUnavailable,
+    "outcome_unknown": errors.OutcomeUnknown,
+    "storage_unavailable": errors.StorageUnavailable,
+    "unreachable": errors.Unreachable,
+}
+
+
+def no_daemon(home: Home) -> errors.Unreachable:
+    """Why there is nobody to talk to: with the address and the cause, as far as they are known."""
+    hint = "Start it: oee daemon start"
+    try:
+        found = json.loads(home.daemon_file.read_bytes())
+        url, pid = found["url"], int(found["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return errors.Unreachable(f"No daemon runs for {home.name}.", hint=hint)
+    state = "does not answer there" if find_daemon(home) else "is not running"
+    return errors.Unreachable(f"No daemon at {url}: {home.daemon_file} says pid {pid}, which {state}.", hint=hint)
+
+
+def _token_refused(home: Home) -> errors.EngineError:
+    try:
+        mode = home.token_file.stat().st_mode & 0o777
+    except OSError:
+        return errors.EngineError(
+            f"The token {home.token_file} is missing.", code="unauthorized", hint="Run: oee doctor"
+        )
+    odd = "" if mode == 0o600 else f" (mode {mode:04o}, should be 0600)"
+    return errors.EngineError(
+        f"The daemon refused the token in {home.token_file}{odd}.", code="unauthorized", hint="Run: oee doctor"
+    )
+
+
+def _lost(method: str, key: str | None, tries: int, trouble: Exception | None) -> errors.EngineError:
+    why = f"The connection to the daemon broke{f' {tries} times' if tries > 1 else ''} ({trouble or 'no answer'})."
+    if method == "GET":
+        return errors.Unreachable(why, hint="See how it is: oee daemon status")
+    if method == "DELETE":
+        return errors.OutcomeUnknown(f"{why} The order may be cancelled or not.", hint="Look: oee show ID")
+    look = f"oee list --key {key}" if key else "oee list"
+    return errors.OutcomeUnknown(
+        f"{why} It may have taken the order. Do not send it again under another key.", hint=f"Look: {look}"
+    )
+
+
+def _line(order: Mapping[str, Any]) -> bytes:
+    """One line of a batch. An order without a key gets one here, so that sending the line twice is harmless."""
+    return json.dumps(order if order.get("clientOrderId") else {**order, "clientOrderId": new_key()}).encode()
+
+
+def _decoded(answer: bytes, status: int) -> Record:
+    try:
+        record = json.loads(answer)
+    except ValueError:
+        record = None
+    if isinstance(record, dict):
+        return record
+    raise errors.EngineError(
+        f"The daemon answered something that is not a record (HTTP status {status}, {answer[:60]!a}).",
+        hint="Is another program on its port? Run: oee doctor",
+    )
+
+
+def _pause(delay_ms: float) -> None:
+    from order_engine.clock import SystemClock  # noqa: PLC0415 - datetime, on a path that waits anyway
+
+    SystemClock().sleep_ms(delay_ms)
+
+
+def _tell_a_terminal(text: str) -> None:
+    import sys  # noqa: PLC0415 - only for this
+
+    if sys.stderr is not None and sys.stderr.isatty():
+        print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,320 @@
+"""The engine: its whole public surface. Submit, cancel, retry, compare, and read; `assembly` puts one together.
+
+Everything here is safe to call from any thread. What is slow says so.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from typing import NamedTuple
+
+import uuid_utils
+from msgspec.structs import replace
+
+from order_engine import __version__, messages
+from order_engine.checks import check_capacity, check_pair
+from order_engine.clock import Clock, timestamp
+from order_engine.errors import Draining, DuplicateKey, NotFound, Refused, TooLateToCancel
+from order_engine.events import Cancelled, LogEntry, Pending, Recorded
+from order_engine.feed import Feed
+from order_engine.journal import Journal, KeyTaken, OrderQuery, Superseded
+from order_engine.lifecycle import IllegalStep
+from order_engine.messages import Record
+from order_engine.orders import Order, OrderRequest, Status
+from order_engine.quotes import Ask, Offer, Quote
+from order_engine.recovery import Sweeper, requeue_missing
+from order_engine.router import ask_venues, best_quote, explain
+from order_engine.settings import Settings
+from order_engine.settlement import SettlementWatch
+from order_engine.tally import Tally
+from order_engine.venues.venue import Venue
+from order_engine.wallet import Wallet
+from order_engine.work_queue import WorkQueue
+from order_engine.workers import Hands, Workers
+
+_log = logging.getLogger(__name__)
+
+
+class Submission(NamedTuple):
+    """The answer to a submit. `created` is False when the same key had brought the same order before."""
+
+    order: Order
+    created: bool
+
+
+class Comparison(NamedTuple):
+    """Every venue's offer for an ask, the one that would be chosen, and why."""
+
+    ask: Ask
+    offers: tuple[Offer, ...]
+    best: Quote | None
+    reason: str
+
+
+class Page(NamedTuple):
+    """Orders, newest last; `next` is the cursor of the page before it in time, or None."""
+
+    items: list[Order]
+    next: str | None
+
+
+class Engine:
+    """Orders in, outcomes out. `assembly.assemble` makes one."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        clock: Clock,
+        journal: Journal,
+        feed: Feed,
+        queue: WorkQueue,
+        hands: Hands,
+        workers: Workers,
+        settlement: SettlementWatch,
+        wallet: Wallet,
+        venues: Sequence[Venue],
+        height: Callable[[], int],
+        quoting: Executor,
+        start_chain: Callable[[], None],
+        stop_chain: Callable[[], None],
+    ) -> None:
+        self.settings = settings
+        self.feed = feed
+        self._clock = clock
+        self._journal = journal
+        self._queue = queue
+        self._hands = hands
+        self._workers = workers
+        self._settlement = settlement
+        self._wallet = wallet
+        self._venues = venues
+        self._height = height
+        self._quoting = quoting
+        self._start_chain = start_chain
+        self._stop_chain = stop_chain
+        self._sweeper = Sweeper(journal, queue, hands)
+        self._tally = Tally(clock)
+        self._accepting = threading.Lock()  # between the check for room and the taking of it
+        self._draining = False
+        self._started_at = clock.now_ms()
+        self._started_steady = clock.steady_ms()
+        self._all_settled = threading.Condition()
+
+    # life
+
+    def start(self) -> None:
+        """Takes up every unfinished order, then begins to work. Returns at once."""
+        unfinished = self._journal.open_orders()
+        for order in unfinished:
+            self._wallet.hold(order.order_id, order.request, checked=False)
+            self._tally.opened(order)
+        self.feed.subscribe(self._after_commit)
+        self._start_chain()
+        self._settlement.start()
+        self._queue.begin()
+        resumed = requeue_missing(self._journal, self._queue, self._hands)
+        self._sweeper.start()
+        _log.info("engine started", extra={"facts": {"resumed": resumed, "seq": self._journal.last_seq()}})
+
+    def drain(self, timeout_ms: int) -> int:
+        """Refuses new orders, lets the open ones finish for so long, then stops all work. Returns how many are left open.
+
+        Those are safe: they are on disk, and the next start goes on with them.
+        """
+        self._draining = True
+        with self._all_settled:
+            self._all_settled.wait_for(lambda: self._tally.open == 0, timeout_ms / 1_000)
+        self._workers.stopping = True
+        self._queue.end(timeout_s=1.0)
+        return self._tally.open
+
+    def close(self) -> None:
+        """Stops everything and closes the files. Call `drain` first, unless a crash is to be played."""
+        self._sweeper.stop()
+        self._settlement.stop()
+        self._journal.close()
+        self._stop_chain()
+        self._quoting.shutdown(wait=False, cancel_futures=True)
+
+    def _after_commit(self, recorded: Sequence[Recorded]) -> None:
+        """In the journal's thread, after each commit: new orders go to the queue, finished ones give free what they held."""
+        for each in recorded:
+            order = each.order
+            self._tally.count(each)
+            if order.version == 1:
+                self._queue.put(order.order_id)
+            elif order.status.final:
+                self._wallet.release(order.order_id)
+        if self._tally.open == 0:
+            with self._all_settled:
+                self._all_settled.notify_all()
+
+    # orders
+
+    def submit(self, request: OrderRequest, retry_of: str | None = None) -> "Future[Submission]":
+        """Accepts an order: the future has it once it is on disk.
+
+        Raises Draining, Busy or Refused when nothing was stored. The future fails with DuplicateKey when the client order
+        id belongs to another order; the same order under the same id is given again.
+        """
+        if self._draining:
+            raise Draining(
+                "The daemon is stopping and takes no new orders. Nothing was stored.", hint="Try again soon."
+            )
+        if request.client_order_id is not None:
+            earlier = self._journal.order_by_key(request.client_order_id)
+            if earlier is not None:
+                answer: Future[Submission] = Future()
+                answer.set_result(_same_order(earlier, request))
+                return answer
+        check_pair(request, self._venues)
+        order_id = str(uuid_utils.uuid7())
+        with self._accepting:
+            check_capacity(len(self._wallet), self.settings.max_open_orders)
+            self._wallet.hold(order_id, request)
+        committed = self._journal.create(order_id, Pending(self._clock.now_ms(), request, retry_of))
+        return self._submission(order_id, request, committed)
+
+    def _submission(self, order_id: str, request: OrderRequest, committed: "Future[Recorded]") -> "Future[Submission]":
+        answer: Future[Submission] = Future()
+
+        def pass_on(done: "Future[Recorded]") -> None:
+            error = done.exception()
+            if error is None:
+                answer.set_result(Submission(done.result().order, created=True))
+                return
+            self._wallet.release(order_id)
+            try:
+                if not isinstance(error, KeyTaken):
+                    raise error
+                earlier = self._journal.order_by_key(str(request.client_order_id))
+                if earlier is None:
+                    raise error
+                answer.set_result(_same_order(earlier, request))
+            except Exception as reason:
+                answer.set_exception(reason)
+
+        committed.add_done_callback(pass_on)
+        return answer
+
+    def retry(self, order_id: str, slippage_bps: int | None = None) -> "Future[Submission]":
+        """Submits the same order anew, linked to the old one. Raises NotFound, or Refused unless the old one is dead."""
+        order = self.order(order_id)
+        if order.status not in (Status.FAILED, Status.CANCELLED, Status.EXPIRED):
+            raise Refused(
+                f"Order {order_id} is {order.status}: only an order that was definitely not executed can be retried. "
+                "Nothing was sent.",
+                code="not_retryable",
+                hint=f"oee wait {order_id}" if not order.status.final else None,
+            )
+        slippage = order.request.slippage_bps if slippage_bps is None else slippage_bps
+        return self.submit(replace(order.request, slippage_bps=slippage, client_order_id=None), retry_of=order_id)
+
+    def cancel(self, order_id: str) -> Order:
+        """The cancelled order. Waits for the commit. Raises NotFound, or TooLateToCancel once it was sent or is over."""
+        while True:
+            order = self.order(order_id)
+            if order.status is Status.CANCELLED:
+                return order
+            try:
+                return self._journal.append(order, Cancelled(self._clock.now_ms(), "by request")).result().order
+            except IllegalStep:
+                raise _too_late(order) from None
+            except Superseded:
+                continue  # a worker was faster: look again at where it stands now
+
+    def compare(self, ask: Ask) -> Comparison:
+        """Asks all venues and says who would get the order. Takes as long as they do; stores nothing."""
+        offers = ask_venues(self._venues, ask, self.settings.quote_deadline_ms, self._quoting)
+        best = best_quote(offers)
+        return Comparison(ask, offers, best, explain(ask, offers, best) if best else "no venue gave a quote")
+
+    # reading
+
+    def order(self, order_id: str) -> Order:
+        """The order as it is on disk. Raises NotFound."""
+        order = self._journal.order(order_id)
+        if order is None:
+            raise NotFound(f"No order {order_id} in this home.", hint="See them: oee list")
+        return order
+
+    def orders(self, query: OrderQuery) -> Page:
+        """A page of orders, newest last."""
+        items, cursor = self._journal.orders(query)
+        return Page(items, None if cursor is None else str(cursor))
+
+    def events(self, since: int, limit: int, order_id: str | None = None) -> list[LogEntry]:
+        """Events after `since`, oldest first; of one order where an id is given."""
+        return self._journal.events(since, limit, order_id)
+
+    def seq_before(self, at_ms: int) -> int:
+        """The number of the last event older than this wall time."""
+        return self._journal.seq_before(at_ms)
+
+    def last_seq(self) -> int:
+        """The number of the newest event."""
+        return self._journal.last_seq()
+
+    def venues(self) -> list[Record]:
+        """`oee.venue/1` of each venue, with how it has served since the start."""
+        return [
+            messages.venue_record(venue.name, len(venue.pools()), self._tally.venue(venue.name))
+            for venue in self._venues
+        ]
+
+    def pools(self, pair: tuple[str, str] | None = None) -> list[Record]:
+        """`oee.pool/1` of each pool, or of those that trade this pair in either direction."""
+        wanted = frozenset(pair) if pair else None
+        views = [view for venue in self._venues for view in venue.pools()]
+        return [messages.pool_record(v) for v in views if wanted is None or wanted == {v.token_a, v.token_b}]
+
+    def balances(self) -> list[Record]:
+        """`oee.balance/1` of each token."""
+        return [messages.balance_record(token, *units) for token, units in self._wallet.balances().items()]
+
+    def metrics(self) -> dict[str, int]:
+        """Counters and levels for `/metrics`, by name."""
+        return {
+            "commits": self._journal.commits,
+            "seq": self._journal.last_seq(),
+            "queue_depth": self._queue.depth(),
+            "workers": self._queue.alive(),
+            "in_hand": len(self._hands),
+            "height": self._height(),
+        } | self._tally.metrics()
+
+    def status(self) -> Record:
+        """`oee.status/1`."""
+        return {
+            "schema": messages.STATUS,
+            "version": __version__,
+            "status": "draining" if self._draining else "ok",
+            "speed": self.settings.speed,
+            "startedAt": timestamp(self._started_at),
+            "uptimeMs": int(self._clock.steady_ms() - self._started_steady),
+            "seq": self._journal.last_seq(),
+            "height": self._height(),
+            "queue": self._queue.depth(),
+            "workers": self._queue.alive(),
+        } | self._tally.status()
+
+
+def _same_order(earlier: Order, request: OrderRequest) -> Submission:
+    if earlier.request != request:
+        raise DuplicateKey(
+            f"The key {request.client_order_id} was used before for another order ({earlier.order_id}). Nothing was stored.",
+            field="clientOrderId",
+            hint=f"Use a new key, or look: oee show {earlier.order_id}",
+        )
+    return Submission(earlier, created=False)
+
+
+def _too_late(order: Order) -> TooLateToCancel:
+    if order.status.final:
+        return TooLateToCancel(f"Order {order.order_id} is {order.status}: there is nothing left to cancel.")
+    return TooLateToCancel(
+        f"Too late: order {order.order_id} was already sent to {order.routed_dex}. Nothing was changed.",
+        hint=f"oee wait {order.order_id}",
+    )

@@ -1,0 +1,294 @@
+"""The only truth: `orders` (what is known now) and `events` (what happened, in order), changed together or not at all.
+
+One thread owns the only writing connection and commits whatever has gathered while it was busy: the sync of one commit is the
+gathering time of the next. An order moves only if its version is still the one that the caller saw, so of two that act on the
+same order one wins and the other is told. An event is published after its commit, never before.
+"""
+
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from order_engine import database
+from order_engine.errors import StorageUnavailable
+from order_engine.events import Event, LogEntry, Pending, Recorded
+from order_engine.feed import Feed
+from order_engine.lifecycle import apply, begin
+from order_engine.orders import OPEN, Order
+
+APPLICATION_ID = 0x6F656531  # "oee1"
+MIGRATIONS = Path(__file__).parent / "migrations"
+BATCH = 256
+CHECKPOINT_COMMITS = 500
+
+_log = logging.getLogger(__name__)
+_encode = msgspec.json.Encoder().encode
+_order = msgspec.json.Decoder(Order).decode
+_event: Callable[[str], Event] = msgspec.json.Decoder(Event).decode  # the tag says which
+
+_INSERT = """INSERT INTO orders (id, client_order_id, status, version, epoch, dex, input_token, output_token, created_at, state)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (client_order_id) DO NOTHING"""
+_UPDATE = "UPDATE orders SET status = ?, version = ?, epoch = ?, dex = ?, state = ? WHERE id = ? AND version = ?"
+_EVENT = "INSERT INTO events (seq, order_id, version, at, facts) VALUES (?, ?, ?, ?, ?)"
+_OPEN = f"status IN ({', '.join(repr(status.value) for status in OPEN)})"  # spelled like the partial index
+
+
+class Superseded(Exception):
+    """Somebody else moved the order first. Nothing was written; read it again."""
+
+
+class KeyTaken(Exception):
+    """Another order has this client order id. Nothing was written."""
+
+
+class OrderQuery(msgspec.Struct, frozen=True):
+    """Which orders to list. `pair` matches in either direction, `suffix` the end of the id; None does not filter.
+
+    `cursor` continues where the page before ended. Without one, the newest `limit` orders are meant.
+    """
+
+    statuses: tuple[str, ...] | None = None
+    pair: tuple[str, str] | None = None
+    dex: str | None = None
+    since_ms: int | None = None
+    key: str | None = None
+    suffix: str | None = None
+    limit: int = 50
+    cursor: int | None = None
+
+
+class _Write(msgspec.Struct, frozen=True):
+    order: Order  # as it shall be
+    event: Event
+    done: "Future[Recorded]"
+
+
+class Journal:
+    """Orders and their events on disk. Safe to use from any thread; writing is done by one thread of its own.
+
+    `on_fatal` is called when a commit failed: whether it is on disk is then unknown, so nothing may be said or done any
+    more until a new start has read the truth.
+    """
+
+    def __init__(self, path: Path, feed: Feed, on_fatal: Callable[[str], None]) -> None:
+        self._path = path
+        self._feed = feed
+        self._on_fatal = on_fatal
+        self._db = database.open_writer(path, MIGRATIONS, APPLICATION_ID)
+        self._db.execute("PRAGMA wal_autocheckpoint = 0")  # the writer does it between commits
+        self._epoch: int = self._db.execute("UPDATE daemon SET epoch = epoch + 1 RETURNING epoch").fetchone()[0]
+        self._seq: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0]
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._inbox: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self.commits = 0
+        self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
+        self._thread.start()
+
+    # writing
+
+    def create(self, order_id: str, event: Pending) -> "Future[Recorded]":
+        """Commits a new order. The future fails with KeyTaken when its client order id is in use."""
+        return self._put(begin(order_id, event), event)
+
+    def append(self, order: Order, event: Event) -> "Future[Recorded]":
+        """Commits what happened to `order` as the caller knows it. The future fails with Superseded when it has moved.
+
+        Raises lifecycle.IllegalStep, at once, for an event that this order cannot take.
+        """
+        return self._put(apply(order, event), event)
+
+    def _put(self, order: Order, event: Event) -> "Future[Recorded]":
+        done: Future[Recorded] = Future()
+        self._inbox.put(_Write(order, event, done))
+        return done
+
+    def close(self) -> None:
+        """Writes what is waiting, then closes. Later writes are never answered."""
+        self._inbox.put(None)
+        self._thread.join()
+        for reader in self._readers:
+            reader.close()
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._db.close()
+
+    def _write_all(self) -> None:
+        closing = False
+        while not closing:
+            batch: list[_Write] = []
+            item = self._inbox.get()
+            while item is not None:
+                batch.append(item)
+                if len(batch) == BATCH or self._inbox.empty():
+                    break
+                item = self._inbox.get_nowait()
+            closing = item is None
+            if batch and not self._commit(batch):
+                return
+
+    def _commit(self, batch: list[_Write]) -> bool:
+        """Writes a batch in one transaction, publishes it, answers everybody. False when the journal can go on no more."""
+        answers: list[Recorded | Exception] = []
+        recorded: list[Recorded] = []
+        seq = self._seq
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            if self._db.execute("SELECT epoch FROM daemon").fetchone()[0] != self._epoch:
+                self._db.execute("ROLLBACK")
+                return self._stop("another daemon has taken over this journal", batch)
+            for write in batch:
+                answer = self._write(write, seq + 1)
+                if isinstance(answer, Recorded):
+                    seq += 1
+                    recorded.append(answer)
+                answers.append(answer)
+        except sqlite3.Error as error:  # rolled back, so it is certain that nothing was stored
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            _log.error("the journal refused a batch", extra={"facts": {"error": str(error), "orders": len(batch)}})
+            for write in batch:
+                write.done.set_exception(_unavailable(self._path, error))
+            return True
+        try:
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            return self._stop(f"a commit to {self._path} failed ({error}); what is on disk is unknown", batch)
+        self._seq = seq
+        self.commits += 1
+        if recorded:
+            self._feed.publish(recorded)
+        for write, answer in zip(batch, answers, strict=True):
+            if isinstance(answer, Recorded):
+                write.done.set_result(answer)
+            else:
+                write.done.set_exception(answer)
+        if self.commits % CHECKPOINT_COMMITS == 0:
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        return True
+
+    def _write(self, write: _Write, seq: int) -> Recorded | Exception:
+        event = write.event
+        order = msgspec.structs.replace(write.order, seq=seq)
+        request, state = order.request, _encode(order).decode()
+        if order.version == 1:
+            row = (order.order_id, request.client_order_id, order.status.value, 1, self._epoch, None)
+            found = self._db.execute(
+                _INSERT, (*row, request.input_token, request.output_token, order.created_at, state)
+            )
+            if found.rowcount == 0:
+                return KeyTaken(str(request.client_order_id))
+        else:
+            now = (order.status.value, order.version, self._epoch, order.routed_dex, state)
+            found = self._db.execute(_UPDATE, (*now, order.order_id, order.version - 1))
+            if found.rowcount == 0:
+                return Superseded(order.order_id)
+        self._db.execute(_EVENT, (seq, order.order_id, order.version, event.at, _encode(event).decode()))
+        return Recorded(seq, event, order)
+
+    def _stop(self, reason: str, batch: Sequence[_Write]) -> bool:
+        """Says nothing to anybody: neither that it happened nor that it did not."""
+        _log.critical(
+            "the journal stops", extra={"facts": {"reason": reason, "orders": [w.order.order_id for w in batch]}}
+        )
+        self._on_fatal(reason)
+        return False
+
+    # reading
+
+    def _read(self, sql: str, arguments: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        reader: sqlite3.Connection | None = getattr(self._local, "reader", None)
+        if reader is None:
+            reader = self._local.reader = database.open_reader(self._path)
+            self._readers.append(reader)
+        return reader.execute(sql, arguments).fetchall()
+
+    def last_seq(self) -> int:
+        """The number of the newest committed event."""
+        return self._seq
+
+    def order(self, order_id: str) -> Order | None:
+        """The order as it is on disk, or None."""
+        rows = self._read("SELECT state FROM orders WHERE id = ?", (order_id,))
+        return _order(rows[0][0]) if rows else None
+
+    def order_by_key(self, client_order_id: str) -> Order | None:
+        """The order that was accepted under this client order id, or None."""
+        rows = self._read("SELECT state FROM orders WHERE client_order_id = ?", (client_order_id,))
+        return _order(rows[0][0]) if rows else None
+
+    def open_orders(self) -> list[Order]:
+        """Every order that is not final, oldest first."""
+        return [_order(state) for (state,) in self._read(f"SELECT state FROM orders WHERE {_OPEN} ORDER BY n")]  # noqa: S608 - our own words
+
+    def open_ids(self) -> list[str]:
+        """The ids of every order that is not final, oldest first."""
+        return [order_id for (order_id,) in self._read(f"SELECT id FROM orders WHERE {_OPEN} ORDER BY n")]  # noqa: S608 - our own words
+
+    def orders(self, query: OrderQuery) -> tuple[list[Order], int | None]:
+        """A page of orders, newest last, and the cursor of the page before it in time (None when there is none)."""
+        conditions, arguments = _conditions(query)
+        rows = self._read(
+            f"SELECT n, state FROM orders WHERE {' AND '.join(conditions)} ORDER BY n DESC LIMIT ?",  # noqa: S608 - our own words
+            (*arguments, query.limit + 1),
+        )
+        more = len(rows) > query.limit
+        page = rows[: query.limit]
+        return [_order(state) for _, state in reversed(page)], page[-1][0] if more else None
+
+    def events(self, since: int, limit: int, order_id: str | None = None) -> list[LogEntry]:
+        """The events after `since`, oldest first, at most `limit`; of one order where an id is given."""
+        mine = "AND e.order_id = ?" if order_id is not None else ""
+        rows = self._read(
+            "SELECT e.seq, e.order_id, e.facts, o.state FROM events e JOIN orders o ON o.id = e.order_id "
+            f"WHERE e.seq > ? {mine} ORDER BY e.seq LIMIT ?",
+            (since, *((order_id,) if order_id is not None else ()), limit),
+        )
+        return [LogEntry(seq, order_id, _order(state).request, _event(facts)) for seq, order_id, facts, state in rows]
+
+    def seq_before(self, at_ms: int) -> int:
+        """The number of the last event that is older than this wall time; 0 when there is none."""
+        rows = self._read("SELECT coalesce(max(seq), 0) FROM events WHERE at < ?", (at_ms,))
+        return int(rows[0][0])
+
+    def count_by_status(self) -> dict[str, int]:
+        """How many orders are in each status, open ones exactly, final ones as they are on disk."""
+        return dict(self._read("SELECT status, count(*) FROM orders GROUP BY status"))
+
+
+def _conditions(query: OrderQuery) -> tuple[list[str], list[object]]:
+    conditions, arguments = ["1"], list[object]()
+    if query.statuses is not None:
+        conditions.append(f"status IN ({', '.join('?' * len(query.statuses))})")
+        arguments += query.statuses
+    if query.pair is not None:
+        conditions.append("((input_token = ? AND output_token = ?) OR (input_token = ? AND output_token = ?))")
+        arguments += (*query.pair, *reversed(query.pair))
+    for column, value in (
+        ("dex = ?", query.dex),
+        ("created_at >= ?", query.since_ms),
+        ("client_order_id = ?", query.key),
+    ):
+        if value is not None:
+            conditions.append(column)
+            arguments.append(value)
+    if query.suffix is not None:
+        conditions.append("substr(id, -4) = ? AND substr(id, ?) = ?")
+        arguments += (query.suffix[-4:], -len(query.suffix), query.suffix)
+    if query.cursor is not None:
+        conditions.append("n < ?")
+        arguments.append(query.cursor)
+    return conditions, arguments
+
+
+def _unavailable(path: Path, error: sqlite3.Error) -> StorageUnavailable:
+    return StorageUnavailable(
+        f"The journal {path} took nothing: {error}. Nothing was stored.",
+        hint="Check the disk (oee doctor), then send it again.",
+    )

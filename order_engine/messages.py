@@ -1,0 +1,234 @@
+"""The records of the contract: what HTTP, WebSocket, `--json` and the Python client all say, in one place.
+
+Base units become decimal strings here and nowhere else on the way out. Light on purpose: the command line imports it.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from order_engine.amounts import BPS, div_ceil, format_amount, format_price
+from order_engine.clock import timestamp
+from order_engine.tokens import NATIVE, TOKENS
+
+if TYPE_CHECKING:
+    from order_engine.events import Event
+    from order_engine.orders import Order, OrderRequest
+    from order_engine.quotes import Offer
+    from order_engine.venues.venue import PoolView
+
+Record = dict[str, Any]
+
+ORDER = "oee.order/1"
+EVENT = "oee.event/1"
+QUOTE = "oee.quote/1"
+ERROR = "oee.error/1"
+STATUS = "oee.status/1"
+DAEMON = "oee.daemon/1"
+VENUE = "oee.venue/1"
+POOL = "oee.pool/1"
+TOKEN = "oee.token/1"
+BALANCE = "oee.balance/1"
+
+
+def amount(units: int | None, token: str) -> str | None:
+    """Base units of a known token as text, or None."""
+    return None if units is None else format_amount(units, TOKENS[token].decimals)
+
+
+def price(request: "OrderRequest", amount_out: int | None) -> str | None:
+    """Whole output tokens per whole input token, or None."""
+    if amount_out is None:
+        return None
+    decimals = TOKENS[request.input_token].decimals, TOKENS[request.output_token].decimals
+    return format_price(request.amount_in, decimals[0], amount_out, decimals[1])
+
+
+def slippage_bps(quoted: int, got: int) -> int:
+    """How much less than quoted was got, in bps rounded up: positive is worse, negative is better than quoted."""
+    return -((got - quoted) * BPS // quoted) if got > quoted else div_ceil((quoted - got) * BPS, quoted)
+
+
+def order_record(order: "Order") -> Record:
+    """`oee.order/1`. Facts that are not there yet are None."""
+    request = order.request
+    return {
+        "schema": ORDER,
+        "orderId": order.order_id,
+        "clientOrderId": request.client_order_id,
+        "type": request.type,
+        "inputToken": request.input_token,
+        "outputToken": request.output_token,
+        "amount": amount(request.amount_in, request.input_token),
+        "slippageBps": request.slippage_bps,
+        "minOutput": amount(request.min_out, request.output_token),
+        "maxImpactBps": request.max_impact_bps,
+        "status": order.status.value,
+        "settlement": order.settlement.value,
+        "attempts": order.attempts,
+        "routedDex": order.routed_dex,
+        "quotedOutput": amount(order.quoted_out, request.output_token),
+        "amountOut": amount(order.amount_out, request.output_token),
+        "executedPrice": price(request, order.amount_out),
+        "fee": amount(order.fee, order.fee_token) if order.fee_token else None,
+        "feeToken": order.fee_token,
+        "networkFee": amount(order.network_fee, NATIVE),
+        "txHash": order.transaction.signature if order.transaction else None,
+        "lastValidHeight": order.transaction.last_valid_height if order.transaction else None,
+        "height": order.height,
+        "error": order.error,
+        "errorCode": order.error_code,
+        "retryOf": order.retry_of,
+        "createdAt": timestamp(order.created_at),
+        "updatedAt": timestamp(order.updated_at),
+        "endedAt": timestamp(order.ended_at) if order.ended_at is not None else None,
+        "seq": order.seq,
+    }
+
+
+def event_record(seq: int, order_id: str, request: "OrderRequest", event: "Event") -> Record:
+    """`oee.event/1`: flat, with the facts that this event made true."""
+    tag = str(event.__struct_config__.tag)
+    return {
+        "schema": EVENT,
+        "seq": seq,
+        "orderId": order_id,
+        "status": _STATUS_OF.get(tag, tag),
+        "timestamp": timestamp(event.at),
+    } | _facts(request, event)
+
+
+_STATUS_OF = {"unanswered": "submitted"}  # an order whose answer was lost is still submitted
+
+
+def _facts(request: "OrderRequest", e: Any) -> Record:
+    out = request.output_token
+    match e.__struct_config__.tag:  # by tag and not by class, so that nothing heavy is imported here
+        case "pending":
+            return {
+                "clientOrderId": request.client_order_id,
+                "type": request.type,
+                "inputToken": request.input_token,
+                "outputToken": out,
+                "amount": amount(request.amount_in, request.input_token),
+                "slippageBps": request.slippage_bps,
+                "minOutput": amount(request.min_out, out),
+                "maxImpactBps": request.max_impact_bps,
+                "retryOf": e.retry_of,
+            }
+        case "routing":
+            facts: Record = {"attempt": e.attempt}
+            if e.previous_error_code is not None:
+                facts |= {"previousError": e.previous_error, "previousErrorCode": e.previous_error_code}
+            return facts
+        case "building":
+            return {
+                "routedDex": e.routed_dex,
+                "pool": e.pool,
+                "quotedOutput": amount(e.quoted_out, out),
+                "quotes": [offer_record(offer, out) for offer in e.quotes],
+                "reason": e.reason,
+            }
+        case "submitted":
+            return {
+                "settlement": "in_flight",
+                "routedDex": e.routed_dex,
+                "txHash": e.transaction.signature,
+                "lastValidHeight": e.transaction.last_valid_height,
+                "minOutput": amount(e.min_out, out),
+            }
+        case "unanswered":
+            return {"settlement": "unknown", "reason": e.reason}
+        case "confirmed":
+            return {
+                "settlement": "settled",
+                "routedDex": e.routed_dex,
+                "txHash": e.tx_hash,
+                "executedPrice": price(request, e.amount_out),
+                "amountOut": amount(e.amount_out, out),
+                "fee": amount(e.fee, e.fee_token),
+                "feeToken": e.fee_token,
+                "networkFee": amount(e.network_fee, NATIVE),
+                "height": e.height,
+                "slippageBps": slippage_bps(e.quoted_out, e.amount_out),
+            }
+        case "failed":
+            return {"error": e.error, "errorCode": e.error_code, "attempts": e.attempts}
+        case _:
+            return {"reason": e.reason}
+
+
+def offer_record(offer: Any, output_token: str) -> Record:
+    """One venue's answer inside a quote: the offer, or `reason` why there is none."""
+    if offer.__struct_config__.tag == "declined":
+        return {"dex": offer.dex, "code": offer.code, "reason": offer.reason}
+    return {
+        "dex": offer.dex,
+        "pool": offer.pool,
+        "amountOut": amount(offer.amount_out, output_token),
+        "fee": amount(offer.fee, offer.fee_token),
+        "feeToken": offer.fee_token,
+        "networkFee": amount(offer.network_fee, NATIVE),
+        "priceImpactBps": offer.impact_bps,
+        "netOutput": amount(offer.net_out, output_token),
+    }
+
+
+def quote_record(
+    ask_tokens: tuple[str, str], amount_in: int, offers: "tuple[Offer, ...]", best: str | None, reason: str
+) -> Record:
+    """`oee.quote/1`: every venue's answer, the dex that would be chosen (or None), and why."""
+    token_in, token_out = ask_tokens
+    return {
+        "schema": QUOTE,
+        "inputToken": token_in,
+        "outputToken": token_out,
+        "amount": amount(amount_in, token_in),
+        "quotes": [offer_record(offer, token_out) for offer in offers],
+        "best": best,
+        "reason": reason,
+    }
+
+
+def error_record(code: str, message: str, **more: Any) -> Record:
+    """`oee.error/1`. `more`: hint, field, line, order id: whatever is known and not None."""
+    return {"schema": ERROR, "code": code, "message": message} | {k: v for k, v in more.items() if v is not None}
+
+
+def balance_record(token: str, free: int, reserved: int) -> Record:
+    """`oee.balance/1`: what can be spent, what open orders hold, and the sum."""
+    return {
+        "schema": BALANCE,
+        "token": token,
+        "free": amount(free, token),
+        "reserved": amount(reserved, token),
+        "total": amount(free + reserved, token),
+    }
+
+
+def pool_record(pool: "PoolView") -> Record:
+    """`oee.pool/1`: reserves, fee and marginal price (B per A) of a pool."""
+    numerator, denominator = pool.price
+    decimals = TOKENS[pool.token_a].decimals, TOKENS[pool.token_b].decimals
+    return {
+        "schema": POOL,
+        "dex": pool.dex,
+        "pool": pool.pool,
+        "model": pool.model,
+        "tokenA": pool.token_a,
+        "tokenB": pool.token_b,
+        "reserveA": amount(pool.reserve_a, pool.token_a),
+        "reserveB": amount(pool.reserve_b, pool.token_b),
+        "feeBps": format_amount(pool.fee_ppm, 2),
+        "price": format_price(denominator, decimals[0], numerator, decimals[1]),
+    }
+
+
+def token_record(symbol: str) -> Record:
+    """`oee.token/1`."""
+    token = TOKENS[symbol]
+    return {"schema": TOKEN, "symbol": token.symbol, "name": token.name, "mint": token.mint, "decimals": token.decimals}
+
+
+def venue_record(name: str, pools: int, statistics: Mapping[str, Any]) -> Record:
+    """`oee.venue/1`: a venue, how many pools it has and how it served: quotes, declined, chosen, latency."""
+    return {"schema": VENUE, "dex": name, "pools": pools} | dict(statistics)

@@ -1,0 +1,51 @@
+"""At start: every unfinished order is requeued or looked up. While running: the sweeper puts back what the queue lost.
+
+Both do the same, from the same truth: an open order that nobody has in hand and that is not queued gets a worker.
+"""
+
+import logging
+import threading
+
+from order_engine.journal import Journal
+from order_engine.work_queue import WorkQueue
+from order_engine.workers import Hands
+
+SWEEP_S = 3.0
+
+_log = logging.getLogger(__name__)
+
+
+def requeue_missing(journal: Journal, queue: WorkQueue, hands: Hands) -> int:
+    """Queues every open order that nobody works on. Returns how many. An order queued twice by a race is harmless."""
+    queued = queue.waiting()
+    missing = hands.missing(journal.open_ids(), queued)
+    for order_id in missing:
+        queue.put(order_id)
+    return len(missing)
+
+
+class Sweeper:
+    """Looks every few seconds for orders that the queue lost."""
+
+    def __init__(self, journal: Journal, queue: WorkQueue, hands: Hands) -> None:
+        self._journal, self._queue, self._hands = journal, queue, hands
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._sweep, name="sweeper", daemon=True)
+
+    def start(self) -> None:
+        """Begins sweeping."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends sweeping."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _sweep(self) -> None:
+        while not self._stopping.wait(SWEEP_S):
+            try:
+                if found := requeue_missing(self._journal, self._queue, self._hands):
+                    _log.warning("orders had fallen out of the queue", extra={"facts": {"orders": found}})
+            except Exception:
+                _log.exception("a sweep failed")

@@ -1,0 +1,152 @@
+"""Watches everything in flight, all orders in one thread, and never waits for any single one of them.
+
+It performs the quick effects of a life: heights, look-ups, sending again, pauses, and records without waiting for their commit.
+When a life wants a worker again (another attempt), it is parked and its id goes back to the queue.
+"""
+
+import heapq
+import itertools
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+
+from order_engine.clock import Clock
+from order_engine.errors import EngineError
+from order_engine.events import Recorded
+from order_engine.execution import AskVenues, Build, Height, Living, LookUp, NextBlock, Pause, Record, Send
+from order_engine.journal import Journal, Superseded
+from order_engine.venues.venue import Chain
+from order_engine.workers import Hands
+
+_log = logging.getLogger(__name__)
+
+_Message = Callable[[], None]
+
+
+class SettlementWatch:
+    """One thread that carries every sent transaction to the ledger's decision. `back_to_queue` gets ids that want a worker."""
+
+    def __init__(
+        self, journal: Journal, chain: Chain, clock: Clock, hands: Hands, back_to_queue: Callable[[str], None]
+    ) -> None:
+        self._journal = journal
+        self._chain = chain
+        self._clock = clock
+        self._hands = hands
+        self._back_to_queue = back_to_queue
+        self._inbox: queue.SimpleQueue[_Message | None] = queue.SimpleQueue()
+        self._for_block: list[tuple[int, Living]] = []  # the height to get beyond, and who waits
+        self._pauses: list[tuple[float, int, Living]] = []  # heap by due time
+        self._tie = itertools.count()
+        self._thread = threading.Thread(target=self._run, name="settlement", daemon=True)
+
+    def start(self) -> None:
+        """Begins to watch, and listens to the chain's blocks."""
+        self._chain.on_block(lambda height: self._inbox.put(partial(self._on_block, height)))
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stops watching. What is in flight is on disk; the next start goes on with it."""
+        self._inbox.put(None)
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def watch(self, living: Living) -> None:
+        """Takes over a life. Returns at once; callable from any thread."""
+        self._inbox.put(partial(self._advance, living))
+
+    def _run(self) -> None:
+        while True:
+            try:
+                message = self._inbox.get(timeout=self._until_next_pause())
+            except queue.Empty:
+                self._end_pauses()
+                continue
+            if message is None:
+                return
+            message()
+            self._end_pauses()
+
+    def _until_next_pause(self) -> float | None:
+        if not self._pauses:
+            return None
+        return max(self._pauses[0][0] - self._clock.steady_ms(), 0) / 1_000
+
+    def _end_pauses(self) -> None:
+        now = self._clock.steady_ms()
+        while self._pauses and self._pauses[0][0] <= now:
+            living = heapq.heappop(self._pauses)[2]
+            self._resume(living, None)
+
+    def _on_block(self, height: int) -> None:
+        waiting, self._for_block = self._for_block, []
+        for beyond, living in waiting:
+            if height > beyond:
+                self._resume(living, height)
+            else:
+                self._for_block.append((beyond, living))
+
+    def _resume(self, living: Living, result: object) -> None:
+        living.resume(result)
+        self._advance(living)
+
+    def _advance(self, living: Living) -> None:
+        """Performs effects until the life has to wait for something, is handed on, or is over. A bug ends here, loudly."""
+        try:
+            while (effect := living.effect) is not None:
+                match effect:
+                    case Height() | LookUp() | Send():
+                        self._ask_chain(living, effect)
+                    case NextBlock(beyond=beyond):
+                        # No block is missed: the chain shows a height before it announces it, and the announcement
+                        # of any later one than this life has seen is still in the inbox, or to come.
+                        self._for_block.append((beyond, living))
+                        return
+                    case Pause(duration_ms=duration_ms):
+                        due = self._clock.steady_ms() + duration_ms
+                        heapq.heappush(self._pauses, (due, next(self._tie), living))
+                        return
+                    case Record():
+                        committed = self._journal.append(effect.order, effect.event)
+                        committed.add_done_callback(partial(self._committed, living))
+                        return
+                    case AskVenues() | Build():
+                        self._hands.park(living)
+                        self._back_to_queue(living.order_id)
+                        return
+            self._hands.drop(living.order_id)
+        except Exception:
+            _log.exception("a life broke off", extra={"facts": {"order": living.order_id}})
+            self._hands.drop(living.order_id)
+
+    def _ask_chain(self, living: Living, effect: Height | LookUp | Send) -> None:
+        result: object
+        try:
+            match effect:
+                case Height():
+                    result = self._chain.height()
+                case LookUp():
+                    result = self._chain.look_up(effect.signature)
+                case Send():
+                    self._chain.send(effect.transaction)
+                    result = None
+        except EngineError as error:
+            living.throw(error)
+        else:
+            living.resume(result)
+
+    def _committed(self, living: Living, done: "Future[Recorded]") -> None:
+        """In the journal's thread: passes the answer on to this one."""
+        self._inbox.put(partial(self._after_commit, living, done))
+
+    def _after_commit(self, living: Living, done: "Future[Recorded]") -> None:
+        error = done.exception()
+        if error is None:
+            self._resume(living, done.result().order)
+            return
+        if not isinstance(error, Superseded):
+            _log.error("a record was not taken", extra={"facts": {"order": living.order_id, "error": str(error)}})
+        self._hands.drop(living.order_id)  # the sweeper takes it up again from the journal

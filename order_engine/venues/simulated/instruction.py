@@ -1,0 +1,58 @@
+"""What a simulated transaction says, and its signature.
+
+The wallet's key is a secret of this simulation, so the signature is a keyed hash: only the holder of the key can make it, any
+change of the message breaks it, and it is known before anything is sent. Sixty-four bytes in base58, like a real one.
+"""
+
+import hashlib
+
+import msgspec
+
+from order_engine.orders import Transaction
+
+_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+
+
+class Instruction(msgspec.Struct, frozen=True):
+    """Swap exactly `amount_in` in this pool for at least `min_out`, at a height of at most `last_valid_height`."""
+
+    nonce: str
+    pool: str
+    input_token: str
+    output_token: str
+    amount_in: int
+    min_out: int
+    last_valid_height: int
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Instruction).decode
+
+
+class BadTransaction(ValueError):
+    """The bytes are not an instruction that this key signed."""
+
+
+def sign(instruction: Instruction, key: bytes) -> Transaction:
+    """The signed transaction for an instruction. The same instruction always has the same signature."""
+    wire = _encode(instruction)
+    return Transaction(_signature(wire, key), instruction.last_valid_height, wire.decode())
+
+
+def verify(transaction: Transaction, key: bytes) -> Instruction:
+    """The instruction inside. Raises BadTransaction unless `key` signed exactly these bytes."""
+    if _signature(transaction.wire.encode(), key) != transaction.signature:
+        raise BadTransaction(f"the signature {transaction.signature[:8]}… does not fit the message")
+    try:
+        return _decode(transaction.wire)
+    except msgspec.DecodeError as error:
+        raise BadTransaction(f"not an instruction: {error}") from error
+
+
+def _signature(wire: bytes, key: bytes) -> str:
+    number = int.from_bytes(hashlib.blake2b(wire, key=key, digest_size=64).digest(), "big")
+    digits = []
+    while number:
+        number, digit = divmod(number, 58)
+        digits.append(_BASE58[digit])
+    return "".join(reversed(digits))

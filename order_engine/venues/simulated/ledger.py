@@ -1,0 +1,151 @@
+"""The simulated chain's file: what landed, who owns what, how the pools stand. A block is one transaction."""
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from order_engine import database
+from order_engine.orders import Transaction
+from order_engine.venues.simulated.genesis import Account, AnyPool, genesis
+from order_engine.venues.simulated.instruction import Instruction
+from order_engine.venues.simulated.market import Listing
+from order_engine.venues.venue import Landed
+
+APPLICATION_ID = 0x6F656563  # "oeec"
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+_encode = msgspec.json.Encoder().encode
+_pool = msgspec.json.Decoder(AnyPool).decode
+
+
+class State(NamedTuple):
+    """The world as the ledger has it."""
+
+    seed: int
+    height: int
+    made_at: int
+    listings: list[Listing]
+    pools: dict[str, AnyPool]
+    balances: dict[Account, int]
+    mempool: list[tuple[Transaction, int]]  # and the height at which each wants to land
+
+
+class Block(msgspec.Struct):
+    """Everything one block changes. `arrived` and `left` are the mempool's comings and goings."""
+
+    height: int
+    pools: dict[str, AnyPool] = {}
+    balances: dict[Account, int] = {}
+    landed: list[tuple[Instruction, Landed]] = []
+    arrived: list[tuple[Transaction, int]] = []
+    left: list[str] = []
+
+
+class Ledger:
+    """The only door to the file. `write_block` is called by one thread; looking up is safe from any."""
+
+    def __init__(self, path: Path, seed: int, now_ms: int) -> None:
+        self._path = path
+        self._db = database.open_writer(path, MIGRATIONS, APPLICATION_ID)
+        if self._db.execute("SELECT count(*) FROM chain").fetchone()[0] == 0:
+            self._begin(seed, now_ms)
+
+    def _begin(self, seed: int, now_ms: int) -> None:
+        world = genesis()
+        sums: dict[str, int] = {}
+        for (_, token), units in world.balances.items():
+            sums[token] = sums.get(token, 0) + units
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute("INSERT INTO chain (seed, height, made_at) VALUES (?, 0, ?)", (seed, now_ms))
+        self._db.executemany("INSERT INTO genesis (token, units) VALUES (?, ?)", sums.items())
+        self._db.executemany(
+            "INSERT INTO pools (address, dex, token_a, token_b, state) VALUES (?, ?, ?, ?, ?)",
+            [(*msgspec.structs.astuple(each), _text(world.pools[each.address])) for each in world.listings],
+        )
+        self._put_balances(world.balances)
+        self._db.execute("COMMIT")
+
+    def load(self) -> State:
+        """The world as of the newest block."""
+        seed, height, made_at = self._db.execute("SELECT seed, height, made_at FROM chain").fetchone()
+        rows = self._db.execute("SELECT address, dex, token_a, token_b, state FROM pools ORDER BY address").fetchall()
+        waiting = self._db.execute("SELECT signature, wire, lands_at FROM mempool ORDER BY lands_at, rowid").fetchall()
+        return State(
+            seed,
+            height,
+            made_at,
+            [Listing(*row[:4]) for row in rows],
+            {row[0]: _pool(row[4]) for row in rows},
+            {
+                (who, token): units
+                for who, token, units in self._db.execute("SELECT account, token, units FROM balances")
+            },
+            [(Transaction(signature, 0, wire), lands_at) for signature, wire, lands_at in waiting],
+        )
+
+    def write_block(self, block: Block, now_ms: int) -> None:
+        """Puts a block on disk, whole or not at all. Synced when something of ours landed; else with a later one."""
+        self._db.execute("PRAGMA synchronous = FULL" if block.landed else "PRAGMA synchronous = NORMAL")
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db.execute("UPDATE chain SET height = ?, made_at = ?", (block.height, now_ms))
+            self._db.executemany(
+                "UPDATE pools SET state = ? WHERE address = ?",
+                [(_text(p), address) for address, p in block.pools.items()],
+            )
+            self._put_balances(block.balances)
+            self._db.executemany(
+                "INSERT INTO ledger (signature, height, nonce, pool, token_in, token_out, amount_in, amount_out, fee, "
+                "fee_token, network_fee, error_code, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [_row(instruction, landed) for instruction, landed in block.landed],
+            )
+            self._db.executemany(
+                "INSERT OR IGNORE INTO mempool (signature, wire, lands_at) VALUES (?, ?, ?)",
+                [(transaction.signature, transaction.wire, lands_at) for transaction, lands_at in block.arrived],
+            )
+            self._db.executemany("DELETE FROM mempool WHERE signature = ?", [(signature,) for signature in block.left])
+            self._db.execute("COMMIT")
+        except sqlite3.Error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def landed(self, signature: str, reader: sqlite3.Connection) -> Landed | None:
+        """What the file says of a signature."""
+        row = reader.execute(
+            "SELECT signature, height, network_fee, amount_out, fee, fee_token, error_code, error FROM ledger "
+            "WHERE signature = ?",
+            (signature,),
+        ).fetchone()
+        return Landed(*row) if row else None
+
+    def reader(self) -> sqlite3.Connection:
+        """A connection for `landed`."""
+        return database.open_reader(self._path)
+
+    def close(self) -> None:
+        """Brings everything into the main file and closes it."""
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self._db.close()
+
+    def _put_balances(self, balances: Mapping[Account, int]) -> None:
+        rows: Iterable[tuple[str, str, int]] = [(who, token, units) for (who, token), units in balances.items()]
+        self._db.executemany(
+            "INSERT INTO balances (account, token, units) VALUES (?, ?, ?) "
+            "ON CONFLICT (account, token) DO UPDATE SET units = excluded.units",
+            rows,
+        )
+
+
+def _text(pool: AnyPool) -> str:
+    return _encode(pool).decode()
+
+
+def _row(asked: Instruction, landed: Landed) -> tuple[object, ...]:
+    return (
+        landed.signature, landed.height, asked.nonce, asked.pool, asked.input_token, asked.output_token, asked.amount_in,
+        landed.amount_out, landed.fee, landed.fee_token, landed.network_fee, landed.error_code, landed.error,
+    )  # fmt: skip

@@ -1,0 +1,134 @@
+"""The queue: Huey on SQLite, carrying order ids and nothing else.
+
+Huey forgets a task when a worker takes it, so this queue loses, doubles and delays, and is treated so: its file is thrown away
+at every start and refilled from the journal, a sweeper puts back what got lost, and a doubled id finds its order in hand.
+Four things of Huey's are replaced, each for a measured reason: its polling (seconds after an idle minute), its pickle (whoever
+writes the file would run code), its signal handlers (we are not in the main thread), its ten-second health check.
+"""
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from huey import SqliteHuey
+from huey.consumer import Consumer
+from huey.registry import Message
+from huey.serializer import Serializer
+from huey.storage import SqliteStorage
+
+TASK = f"{__name__}.work"  # Huey names a task after its module and function
+HEALTH_CHECK_S = 1.0
+PROBE_S = 0.5  # a worker that was not woken looks by itself after this long
+
+_log = logging.getLogger(__name__)
+
+
+class WakingStorage(SqliteStorage):  # type: ignore[misc]
+    """Huey's SQLite storage whose readers sleep until something is put, instead of polling."""
+
+    blocking = True
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._waiting = threading.Semaphore(0)
+        super().__init__(*arguments, **options)
+
+    def enqueue(self, data: bytes, priority: float | None = None) -> None:
+        """Stores a task and wakes one worker."""
+        super().enqueue(data, priority)
+        self._waiting.release()
+
+    def dequeue(self) -> bytes | None:
+        """The next task by priority and age; None after a while without one."""
+        self._waiting.acquire(timeout=PROBE_S)
+        return super().dequeue()  # type: ignore[no-any-return]
+
+    def wake(self, workers: int) -> None:
+        """Lets this many sleeping workers look up, so that they can stop."""
+        self._waiting.release(workers)
+
+
+class IdSerializer(Serializer):  # type: ignore[misc]
+    """Tasks as JSON: task id, order id, priority. Anything else in the file is refused, not run."""
+
+    def _serialize(self, message: Message) -> bytes:
+        return json.dumps([message.id, message.args[0], message.priority]).encode()
+
+    def _deserialize(self, data: bytes) -> Message:
+        task_id, order_id, priority = json.loads(data)
+        if not (isinstance(task_id, str) and isinstance(order_id, str)):
+            raise ValueError("a task that is not ours")
+        return Message(
+            task_id, TASK, eta=None, retries=0, retry_delay=0, priority=priority, args=(order_id,), kwargs={},
+            on_complete=None, on_error=None,
+        )  # fmt: skip
+
+
+class WorkQueue(SqliteHuey):  # type: ignore[misc]
+    """Hands order ids to worker threads, highest priority first, within milliseconds.
+
+    `work` is called with an id in a worker's thread. A worker that dies is replaced within about a second.
+    """
+
+    def __init__(self, path: Path, workers: int, work: Callable[[str], None]) -> None:
+        for leftover in path.parent.glob(f"{path.name}*"):
+            leftover.unlink()
+        path.touch(mode=0o600)
+        super().__init__(
+            "orders", storage_class=WakingStorage, serializer=IdSerializer(), filename=str(path), results=False,
+            fsync=False, utc=True, strict_fifo=True,
+        )  # fmt: skip
+        self._put = self.task(name="work")(_task(work))
+        self._consumer = _Consumer(self, workers=workers, periodic=False, check_worker_health=False)
+        self._stopping = threading.Event()
+        self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
+        self.workers = workers
+
+    def begin(self) -> None:
+        """Starts the workers."""
+        self._consumer.start()
+        self._supervisor.start()
+
+    def put(self, order_id: str, priority: int | None = None) -> None:
+        """Hands an id to the next free worker. A higher `priority` goes first, equal ones by age."""
+        self._put(order_id, priority=priority)
+
+    def waiting(self) -> set[str]:
+        """The ids that no worker has taken yet."""
+        return {json.loads(data)[1] for data in self.storage.enqueued_items()}
+
+    def depth(self) -> int:
+        """How many ids no worker has taken yet."""
+        return int(self.storage.queue_size())
+
+    def alive(self) -> int:
+        """How many workers are running."""
+        return sum(thread.is_alive() for _, thread in self._consumer.worker_threads)
+
+    def end(self, timeout_s: float) -> None:
+        """Takes no further id; returns when the workers have finished what they hold, or after `timeout_s`."""
+        self._stopping.set()
+        self._consumer.stop_flag.set()
+        self.storage.wake(self.workers)
+        for _, thread in self._consumer.worker_threads:
+            thread.join(timeout_s)
+
+    def _supervise(self) -> None:
+        while not self._stopping.wait(HEALTH_CHECK_S):
+            if self.alive() < self.workers:
+                _log.warning("a worker died and is replaced", extra={"facts": {"alive": self.alive()}})
+                self._consumer.check_worker_health()
+
+
+def _task(work: Callable[[str], None]) -> Callable[[str], None]:
+    def run(order_id: str) -> None:
+        work(order_id)
+
+    return run
+
+
+class _Consumer(Consumer):  # type: ignore[misc]
+    def _set_signal_handlers(self) -> None:
+        """Signals belong to the daemon's main thread."""

@@ -1,0 +1,141 @@
+"""Performs the effects of an order's life that may be slow: asking, building, recording, the first sending.
+
+A worker is held while an order is quoted and sent, not while it settles: with the first look at the chain it hands the life to
+`settlement`, and takes it back, by way of the queue, when there is to be another attempt. Every life that this process lives is
+in `Hands`, so that a doubled task finds its order taken and a lost one is noticed.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+
+from order_engine.errors import EngineError, VenueUnavailable
+from order_engine.execution import AskVenues, Build, Effect, Living, Record, Rules, Send
+from order_engine.journal import Journal, Superseded
+from order_engine.orders import Order, Transaction
+from order_engine.quotes import Offer
+from order_engine.router import ask_venues
+from order_engine.venues.venue import Chain, Venue
+
+_log = logging.getLogger(__name__)
+
+
+class Hands:
+    """Which lives are being lived in this process, and which of them wait for a worker."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: dict[str, Living | None] = {}  # None: just taken, not begun
+        self._parked: set[str] = set()
+
+    def take(self, order_id: str) -> tuple[bool, Living | None]:
+        """(True, the parked life or None) when this order is now the caller's; (False, None) when somebody has it."""
+        with self._lock:
+            if order_id in self._parked:
+                self._parked.discard(order_id)
+                return True, self._held[order_id]
+            if order_id in self._held:
+                return False, None
+            self._held[order_id] = None
+            return True, None
+
+    def park(self, living: Living) -> None:
+        """The life waits for a worker, who finds it by `take`."""
+        with self._lock:
+            self._held[living.order_id] = living
+            self._parked.add(living.order_id)
+
+    def drop(self, order_id: str) -> None:
+        """Nobody lives this order here any more."""
+        with self._lock:
+            self._held.pop(order_id, None)
+            self._parked.discard(order_id)
+
+    def missing(self, order_ids: Sequence[str], queued: set[str]) -> list[str]:
+        """Those that nobody has in hand and that are not queued; a parked one must be queued too."""
+        with self._lock:
+            return [i for i in order_ids if i not in queued and (i not in self._held or i in self._parked)]
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+
+class Workers:
+    """What a worker thread does with an order id. `hand_over` takes a life whose effect only the settlement performs."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        venues: Sequence[Venue],
+        chain: Chain,
+        rules: Rules,
+        hands: Hands,
+        now: Callable[[], int],
+        quoting: Executor,
+        quote_deadline_ms: int,
+        hand_over: Callable[[Living], None],
+    ) -> None:
+        self._journal = journal
+        self._venues = {venue.name: venue for venue in venues}
+        self._chain = chain
+        self._rules = rules
+        self._hands = hands
+        self._now = now
+        self._quoting = quoting
+        self._quote_deadline_ms = quote_deadline_ms
+        self._hand_over = hand_over
+        self.stopping = False
+
+    def work(self, order_id: str) -> None:
+        """Lives the order until it settles, ends, or turns out to be somebody else's. Harmless to call twice for one order."""
+        if self.stopping:
+            return  # it is on disk: the next start goes on with it
+        mine, living = self._hands.take(order_id)
+        if not mine:
+            return
+        handed_over = False
+        try:
+            handed_over = self._live(order_id, living)
+        except Superseded:
+            _log.info("order moved elsewhere", extra={"facts": {"order": order_id}})
+        finally:
+            if not handed_over:
+                self._hands.drop(order_id)
+
+    def _live(self, order_id: str, living: Living | None) -> bool:
+        """True when the life was handed over, False when it is over."""
+        if living is None:
+            order = self._journal.order(order_id)
+            if order is None or order.status.final:
+                return False
+            living = Living(order, self._rules, self._now)
+        while (effect := living.effect) is not None:
+            if not isinstance(effect, Record | AskVenues | Build | Send):
+                self._hand_over(living)
+                return True
+            try:
+                result = self._perform(effect)
+            except EngineError as error:
+                living.throw(error)
+            else:
+                living.resume(result)
+        return False
+
+    def _perform(self, effect: Effect) -> Order | tuple[Offer, ...] | Transaction | None:
+        match effect:
+            case Record():
+                recorded = self._journal.append(effect.order, effect.event).result()
+                return recorded.order
+            case AskVenues():
+                return ask_venues(list(self._venues.values()), effect.ask, self._quote_deadline_ms, self._quoting)
+            case Build():
+                try:
+                    return self._venues[effect.quote.dex].build(effect.ask, effect.quote, effect.min_out, effect.nonce)
+                except EngineError as error:
+                    raise VenueUnavailable(error.message) from error
+            case Send():
+                self._chain.send(effect.transaction)
+                return None
+            case _:
+                raise TypeError(f"not a worker's effect: {effect}")
