@@ -1,0 +1,1 @@
+"""The command line. A command parses, calls the client, renders; the daemon is never imported here."""

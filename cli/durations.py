@@ -4,8 +4,8 @@ import re
 
 from order_engine.errors import Malformed
 
-_UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_SPAN = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)", re.ASCII)
+_UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_SPAN = re.compile(r"([0-9]{1,9})(ms|s|m|h|d|w)", re.ASCII)
 
 
 def read(text: str, option: str) -> int:
@@ -14,7 +14,7 @@ def read(text: str, option: str) -> int:
         return 0
     match = _SPAN.fullmatch(text)
     if match is None:
-        raise Malformed(f"{option} {ascii(text[:40])} is not a span of time such as 500ms, 30s, 2m or 1h.", field=option)
+        raise Malformed(f"{option} {text[:40]!a} is not a span of time such as 500ms, 30s, 2m or 1h.", field=option)
     return int(match[1]) * _UNIT_MS[match[2]]
 
 

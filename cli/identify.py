@@ -3,32 +3,44 @@
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
+from cli.output import Record
 from cli.session import Session
-from order_engine.errors import EngineError, Malformed
+from order_engine.errors import EngineError, Malformed, NotFound
 
 STDIN = "-"
 
 
-def order_ids(session: Session, given: Sequence[str]) -> list[str]:
-    """The full id of each order that is named, each once, in the order named. Raises NotFound for the first that is not."""
-    return [order_id for order_id, error in lookups(session, given) if not _raise(error)]
+class Found(NamedTuple):
+    """What a text named: an order, or the error that says why it names none."""
+
+    text: str
+    order: Record | EngineError
 
 
-def lookups(session: Session, given: Sequence[str]) -> Iterator[tuple[str, EngineError | None]]:
-    """Each order that is named: its full id, or the text as it was given and why it names no order."""
+def find_each(session: Session, given: Sequence[str]) -> Iterator[Found]:
+    """Each order that is named, once, in the order named; and each text that names none."""
     seen: set[str] = set()
     for text in _texts(session, given):
         try:
-            order_id = text if len(text) == 36 else str(session.client.find(text)["orderId"])
-        except EngineError as error:
-            if error.code not in ("not_found", "ambiguous_id"):
-                raise
-            yield text, error
+            order = session.client.find(text)
+        except NotFound as error:
+            yield Found(text, error)
             continue
-        if order_id not in seen:
-            seen.add(order_id)
-            yield order_id, None
+        if order["orderId"] not in seen:
+            seen.add(order["orderId"])
+            yield Found(text, order)
+
+
+def find_all(session: Session, given: Sequence[str]) -> list[Record]:
+    """The orders that are named. Raises NotFound for the first text that names none."""
+    orders: list[Record] = []
+    for _, found in find_each(session, given):
+        if isinstance(found, EngineError):
+            raise found
+        orders.append(found)
+    return orders
 
 
 def _texts(session: Session, given: Sequence[str]) -> Iterator[str]:
@@ -42,7 +54,9 @@ def _texts(session: Session, given: Sequence[str]) -> Iterator[str]:
 def _from_stdin(session: Session) -> Iterator[str]:
     if session.stdin_is_terminal:
         if session.no_input:
-            raise Malformed("Standard input is a terminal, and --no-input is set.", hint="Pipe the ids in, or name them.")
+            raise Malformed(
+                "Standard input is a terminal, and --no-input is set.", hint="Pipe the ids in, or name them."
+            )
         session.output.say("Reading order ids from standard input; end with Ctrl-D.")
     for number, line in enumerate(sys.stdin, 1):
         text = line.strip()
@@ -60,10 +74,4 @@ def _id_of(text: str, number: int) -> str:
         order_id = None
     if isinstance(order_id, str):
         return order_id
-    raise Malformed(f"Line {number} of standard input is a record without orderId: {ascii(text[:60])}")
-
-
-def _raise(error: EngineError | None) -> bool:
-    if error is not None:
-        raise error
-    return False
+    raise Malformed(f"Line {number} of standard input is a record without orderId: {text[:60]!a}")

@@ -76,11 +76,11 @@ class Output:
         """One line of data."""
         print(text, flush=self.live)
 
-    def show(self, lines: Iterable[Line]) -> None:
-        """Lines for people, on stdout."""
+    def show(self, lines: Iterable[Line], *, cut: bool = True) -> None:
+        """Lines for people, on stdout: cut at the edge of a terminal, as tables are, unless they are sentences."""
         paint = self.out
         for line in lines:
-            self.line(paint.text(line))
+            self.line(paint.text(line, cut=cut))
 
     def say(self, *lines: Line | str, terminal_only: bool = False) -> None:
         """Talk, on stderr: not with --json, whose stderr is for records, and not with --quiet."""
@@ -105,8 +105,7 @@ class Output:
             return
         paint = self.err
         lines: list[Line] = [[(text, "")] for text in error.message.split("\n")]
-        if error.hint:
-            lines.append([(error.hint, "dim")])
+        lines += [[(text, "dim")] for text in (error.hint or "").split("\n") if text]
         for line in lines:
             print(paint.text(line, cut=False), file=sys.stderr)
         sys.stderr.flush()
@@ -122,7 +121,7 @@ def _field_name(name: str, fields: list[str]) -> str:
 
     near = get_close_matches(name, fields, n=3)
     shown = f"Did you mean {', '.join(near)}?" if near else f"Known: {', '.join(fields)}."
-    raise Malformed(f"{ascii(name[:40])} is not a field of this record.", field="--field", hint=shown)
+    raise Malformed(f"{name[:40]!a} is not a field of this record.", field="--field", hint=shown)
 
 
 def _bare(value: object) -> str:

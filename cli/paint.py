@@ -5,6 +5,7 @@ nor anything slow, because every command prints.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TextIO
 
@@ -18,7 +19,7 @@ class Look(NamedTuple):
     symbol: str
     letter: str
     rgb: str
-    index: int
+    shade: int
     ansi: str  # SGR codes
     name: str  # what Rich calls that 16-colour one
 
@@ -71,10 +72,26 @@ def colors_wanted(choice: str, environment: Mapping[str, str], terminal: bool) -
     return terminal and environment.get("TERM") != "dumb"
 
 
+def wrap(line: Line, width: int, indent: str) -> list[Line]:
+    """The line broken between words where it is wider than `width`; what follows the first part is indented."""
+    lines: list[Line] = [[]]
+    used = 0
+    for text, tone in line:
+        for piece in re.findall(r" *[^ ]+| +$", clean(text)):
+            if used + len(piece) > width and used > len(indent) and piece.strip():
+                lines.append([(indent, "")])
+                used, piece = len(indent), piece.lstrip()
+            lines[-1].append((piece, tone))
+            used += len(piece)
+    return lines
+
+
 class Paint:
     """What one stream can show."""
 
-    def __init__(self, stream: TextIO | None, choice: str = "auto", environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, stream: TextIO | None, choice: str = "auto", environment: Mapping[str, str] = os.environ
+    ) -> None:
         self.terminal = stream is not None and stream.isatty()
         self.dumb = environment.get("TERM") == "dumb"
         self.ascii = environment.get("OEE_ASCII", "0") not in ("", "0") or not _speaks_unicode(stream)
@@ -134,7 +151,7 @@ class Paint:
         if self.depth == 16 or not look.rgb:
             codes = look.ansi
         elif self.depth == 256:
-            codes = f"38;5;{look.index}"
+            codes = f"38;5;{look.shade}"
         else:
             codes = f"38;2;{int(look.rgb[1:3], 16)};{int(look.rgb[3:5], 16)};{int(look.rgb[5:7], 16)}"
         return f"\x1b[{codes}m{text}\x1b[0m"

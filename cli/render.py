@@ -37,7 +37,11 @@ def outcome(order: Record, paint: Paint) -> list[Line]:
     state, name = state_of(order), short_id(order["orderId"])
     match state:
         case "confirmed":
-            lines = [_got(order)]
+            fee = f", fee {order['fee']} {order['feeToken']}" if order.get("fee") else ""
+            lines = [
+                f"got {order['amountOut']} {order['outputToken']} on {order['routedDex']}{_against_quote(order)}",
+                f"at {order['executedPrice']} {order['outputToken']} per {order['inputToken']}{fee}",
+            ]
         case "failed":
             lines = [
                 f"{order['errorCode']} after {_times(order['attempts'])}: {order['error']}",
@@ -54,14 +58,6 @@ def outcome(order: Record, paint: Paint) -> list[Line]:
             lines = []
     first = lines[0] if lines else ""
     return [[paint.state(state), (f"  {first}", "")], *([("  " + text, "")] for text in lines[1:])]
-
-
-def _got(order: Record) -> str:
-    fee = f", fee {order['fee']} {order['feeToken']}" if order.get("fee") else ""
-    return (
-        f"got {order['amountOut']} {order['outputToken']} on {order['routedDex']} at {order['executedPrice']}"
-        f"{_against_quote(order)}{fee}"
-    )
 
 
 def _against_quote(order: Record) -> str:
@@ -92,6 +88,26 @@ def still_open(order: Record, waited: str) -> str:
     return f"{name}: still {order['status']} after {waited}. The order goes on: oee wait {name}"
 
 
+def detail(event: Record) -> str:
+    """What matters of an event, in a few words."""
+    match event["status"]:
+        case "pending":
+            return f"sell {event['amount']} {event['inputToken']} for {event['outputToken']}"
+        case "routing":
+            before = f", before: {event['previousErrorCode']}" if event.get("previousErrorCode") else ""
+            return f"attempt {event['attempt']}{before}"
+        case "building":
+            return f"{event['routedDex']} {event['quotedOutput']}"
+        case "submitted":
+            return str(event.get("txHash") or event.get("reason"))
+        case "confirmed":
+            return str(event["amountOut"])
+        case "failed":
+            return f"{event['errorCode']}: {event['error']}"
+        case _:
+            return str(event.get("reason", ""))
+
+
 def _times(attempts: int) -> str:
     return "1 attempt" if attempts == 1 else f"{attempts} attempts"
 
@@ -106,7 +122,9 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[Span | str]]) -> li
     cells = [[cell if isinstance(cell, tuple) else (cell, "") for cell in row] for row in rows]
     for number, (_, alignment) in enumerate(columns):
         if alignment == ".":
-            _align_points(cells, number)
+            texts = on_the_point([row[number][0] for row in cells])
+            for row, text in zip(cells, texts, strict=True):
+                row[number] = (text, row[number][1])
     widths = [max([len(heading), *(len(row[n][0]) for row in cells)]) for n, (heading, _) in enumerate(columns)]
     heads: list[Span] = [(heading, "dim") for heading, _ in columns]
     return [_row(columns, widths, row) for row in [heads, *cells]]
@@ -121,9 +139,8 @@ def _row(columns: Sequence[Column], widths: Sequence[int], row: Sequence[Span]) 
     return line[:-1]
 
 
-def _align_points(cells: list[list[Span]], number: int) -> None:
-    """Pads a column of numbers on the right so that their points stand under each other."""
-    tails = [len(row[number][0].partition(".")[2]) + ("." in row[number][0]) for row in cells]
-    for row, tail in zip(cells, tails, strict=True):
-        text, tone = row[number]
-        row[number] = (text + " " * (max(tails) - tail), tone)
+def on_the_point(numbers: Sequence[str]) -> list[str]:
+    """Numbers padded on the right so that their points stand under each other once they are right-aligned."""
+    tails = [len(number.partition(".")[2]) + ("." in number) for number in numbers]
+    longest = max(tails, default=0)
+    return [number + " " * (longest - tail) for number, tail in zip(numbers, tails, strict=True)]

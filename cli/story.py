@@ -19,9 +19,10 @@ class Story:
         self.order = order
         self.state = "pending"
         self.request: Record = order or {}
-        self.steps: list[tuple[str, int]] = []  # of the latest attempt: state, when it was reached (unix ms)
-        self.started_at = 0
-        self.updated_at = 0
+        self.started_at = ms_of(order["createdAt"]) if order else 0
+        self.updated_at = self.started_at
+        # Of the latest attempt: state, and when it was reached (unix ms).
+        self.steps: list[tuple[str, int]] = [("pending", self.started_at)] if order else []
         self.attempt = 0
         self.setback: str | None = None
         self.quotes: list[Record] = []

@@ -1,44 +1,32 @@
 """Waiting for outcomes: what `submit --wait`, `watch`, `wait` and `batch --wait` have in common.
 
-It follows the events of some orders to their ends and hands what happens to a view. How the view draws is not known here.
+It follows some orders to their ends and hands what happens to a view. How the view draws is not known here.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import NamedTuple
 
 from cli import durations, render
 from cli.exits import Exit, of_order, worst
 from cli.output import Record
 from cli.session import Session
+from cli.views import Silent, View, live
 
 DEFAULT_TIMEOUT = "2m"
 FINAL = frozenset({"confirmed", "failed", "cancelled", "expired"})
 
 
-class View(Protocol):
-    """Whoever shows what happens."""
+class Waited(NamedTuple):
+    """How the orders stand after the waiting; `detached` when Ctrl-C ended it."""
 
-    def event(self, event: Record) -> None:
-        """The next event of one of the orders."""
+    orders: list[Record]
+    detached: bool
 
-    def ended(self, order: Record) -> None:
-        """The record of an order whose waiting is over."""
-
-    def close(self) -> None:
-        """Nothing more will come."""
-
-
-class Silent:
-    """A view for those who want nothing but the end."""
-
-    def event(self, event: Record) -> None:
-        """Nothing to show."""
-
-    def ended(self, order: Record) -> None:
-        """Nothing to show."""
-
-    def close(self) -> None:
-        """Nothing to end."""
+    @property
+    def exit(self) -> Exit:
+        """The exit code of a command that waited for all of them."""
+        return Exit.INTERRUPTED if self.detached else worst(of_order(order) for order in self.orders)
 
 
 def wait(
@@ -47,40 +35,94 @@ def wait(
     view: View,
     *,
     timeout_ms: int | None,
-    done: Callable[[str], bool] = FINAL.__contains__,
+    done: Collection[str] = FINAL,
     first_only: bool = False,
     history: bool = False,
-) -> tuple[list[Record], bool]:
-    """The orders as they stand when each is `done` (by its status), or one with `first_only`, or when the time is up.
+) -> Waited:
+    """Waits until the status of every order is among `done` (of one, with `first_only`), or the time is up.
 
-    With `history` the view gets every event from the beginning, otherwise those that follow the given records. The
-    second value is False when Ctrl-C ended it: the orders go on.
+    With `history` the view gets every event from the first, otherwise those that follow the given records. With a
+    time-out of 0 this looks once.
     """
     known = {str(order["orderId"]): order for order in orders}
     try:
-        for order_id in _ends(session, known, view, timeout_ms, done, history):
-            view.ended(known[order_id])
+        for order in _ends(session, known, view.event, timeout_ms, done, history):
+            known[str(order["orderId"])] = order
+            view.ended(order)
             if first_only:
                 break
         for order_id, order in known.items():
-            if not done(order["status"]):
+            if order["status"] not in done:
                 known[order_id] = session.client.order(order_id)
-        completed = True
     except KeyboardInterrupt:
-        completed = False
+        view.close()
+        _detached(session, list(known))
+        return Waited(list(known.values()), True)
     finally:
         view.close()
-    if not completed:
-        detached(session, list(known))
-    return list(known.values()), completed
+    return Waited(list(known.values()), False)
 
 
 def _ends(
     session: Session,
     known: dict[str, Record],
-    view: View,
+    tell: Callable[[Record], None],
     timeout_ms: int | None,
-    done: Callable[[str], bool],
+    done: Collection[str],
     history: bool,
-) -> "list[str] | _Ends":
-    return _Ends(session, known, view, timeout_ms, done, history)
+) -> Iterator[Record]:
+    """Each order's record, as its status gets to be among `done`."""
+    left = dict(known)
+    if not history:
+        for order_id, order in known.items():
+            if order["status"] in done:
+                del left[order_id]
+                yield order
+    if not left or timeout_ms == 0:
+        return
+    since = 0 if history else min(order["seq"] for order in left.values())
+    timeout_s = None if timeout_ms is None else timeout_ms / 1_000
+    for event in session.client.follow(list(left), since, timeout_s=timeout_s):
+        tell(event)
+        if event["orderId"] in left and event["status"] in done:
+            del left[event["orderId"]]
+            yield session.client.order(event["orderId"])
+            if not left:
+                return
+
+
+def explain_open(session: Session, orders: Sequence[Record], timeout_ms: int | None) -> None:
+    """Says of each order that is not final what that means and what to do."""
+    for order in orders:
+        if order["status"] not in FINAL:
+            session.output.say(render.still_open(order, durations.short(timeout_ms or 0)))
+
+
+def wait_for_submitted(session: Session, order: Record, timeout_ms: int) -> Exit:
+    """What `--wait` does after placing an order: its id at once, the live view while it runs, what came of it."""
+    output = session.output
+    output.live = True
+    draw = output.err.terminal and not output.err.dumb and not (output.json or output.quiet) and timeout_ms != 0
+    if output.quiet or output.human:
+        output.line(order["orderId"])
+    if not draw:
+        output.say(render.request(order))
+    view: View = live(output, [order], sys.stderr) if draw else Silent()
+    waited = wait(session, [order], view, timeout_ms=timeout_ms, history=draw)
+    (order,) = waited.orders
+    if output.json or output.field:
+        output.record(order)
+    if waited.detached:
+        return waited.exit
+    if order["status"] not in FINAL:
+        explain_open(session, [order], timeout_ms)
+    elif not draw:
+        output.say(*render.outcome(order, output.err))
+    return waited.exit
+
+
+def _detached(session: Session, order_ids: Sequence[str]) -> None:
+    if len(order_ids) == 1:
+        session.output.say(f"Detached. The order goes on. Reattach: oee watch {render.short_id(order_ids[0])}")
+    else:
+        session.output.say("Detached. The orders go on. Reattach: oee watch")

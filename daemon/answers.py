@@ -28,9 +28,10 @@ class Answer(ASGIResponse):
     def __init__(self, status: int, body: bytes, media_type: bytes = JSON, headers: Headers = ()) -> None:
         self.status_code = status
         self.body = body
-        self.head = [(b"content-type", media_type), (b"content-length", b"%d" % len(body)), *headers]
+        described = [] if status == 204 else [(b"content-type", media_type), (b"content-length", b"%d" % len(body))]
+        self.head = [*described, *headers]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - named by Litestar
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.head})
         await send({"type": "http.response.body", "body": self.body, "more_body": False})
 
@@ -52,7 +53,7 @@ class Lines(ASGIResponse):
     def __init__(self, chunks: AsyncIterator[bytes]) -> None:
         self.chunks = chunks
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - named by Litestar
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", NDJSON)]})
         async for chunk in self.chunks:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})

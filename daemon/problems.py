@@ -1,10 +1,10 @@
-"""Errors to problem documents (RFC 9457): one table from error code to HTTP status, and the few exceptions that need it.
+"""Errors to problem documents (RFC 9457): one table from error code to HTTP status, and what Litestar raises by itself.
 
 Every answer that is not a success comes from here, whoever says it: the gate, a route, Litestar or a bug.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -88,10 +88,16 @@ def internal_problem(error: BaseException) -> Answer:
     return problem("internal", "Unexpected error.", hint="See the daemon's log: oee daemon logs")
 
 
+def allow(methods: set[str]) -> tuple[bytes, bytes]:
+    """The Allow header for these methods and the two that come with them."""
+    also = {"OPTIONS", "HEAD"} if "GET" in methods else {"OPTIONS"}
+    return b"allow", ", ".join(sorted(methods | also)).encode()
+
+
 def _allowed(error: HTTPException) -> Headers:
     """The Allow header of a 405. Litestar lists WebSocket routes among the methods; they are none."""
-    methods = (error.headers or {}).get("allow", "").split(", ")
-    return [(b"allow", ", ".join(sorted({*methods, "OPTIONS"} - {"", "websocket"})).encode())]
+    methods = {*(error.headers or {}).get("allow", "").split(", ")} - {"", "websocket"}
+    return [allow(methods)]
 
 
 def _framework_problem(error: HTTPException) -> Answer:
@@ -107,15 +113,13 @@ def _framework_problem(error: HTTPException) -> Answer:
             return problem(code, error.detail)
 
 
-def _answer(_: Request[Any, Any, Any], error: Exception) -> Answer:
+def answer_to(_: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """What Litestar sends for an exception. It wants a Response, and only ever asks it for `to_asgi_response`."""
     match error:
         case EngineError():
-            return problem_of(error)
+            answer = problem_of(error)
         case HTTPException():
-            return _framework_problem(error)
+            answer = _framework_problem(error)
         case _:
-            return internal_problem(error)
-
-
-# For Litestar, which wants a Response and only ever asks it for `to_asgi_response`.
-HANDLERS = {Exception: cast("Callable[[Request[Any, Any, Any], Exception], Response[Any]]", _answer)}
+            answer = internal_problem(error)
+    return cast(Response[Any], answer)

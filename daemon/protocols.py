@@ -1,7 +1,7 @@
 """The two ends of a connection, with the deadlines that uvicorn leaves out.
 
-uvicorn waits for ever for a request head, for the rest of a body nobody reads, and for a peer that never takes its answer.
-A subclass of each protocol closes such connections, and makes every refusal of the parser a problem document too.
+uvicorn waits for ever for a request head, for the rest of a body nobody reads, and for a peer that never takes its
+answer. A subclass of each protocol closes such connections, and makes every refusal of the parser a problem document.
 """
 
 import resource
@@ -25,7 +25,7 @@ RESERVED_FILES = 256  # descriptors that connections may not take: the journal, 
 
 
 def raise_file_limit() -> int:
-    """Raises the limit of open files as far as is allowed and useful. Returns how many connections it leaves room for."""
+    """Raises the limit of open files as far as allowed and useful. Returns how many connections it leaves room for."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = CONNECTIONS_MAX + RESERVED_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -131,8 +131,8 @@ class HttpProtocol(HttpToolsProtocol):
             self._send_timer = None
 
     def _weigh(self, size: int) -> None:
-        self._head_bytes += size + HEAD_BYTES // HEADERS  # one limit for both: bytes, and how many headers
-        if self._head_bytes > 2 * HEAD_BYTES:
+        self._head_bytes += size
+        if self._head_bytes > HEAD_BYTES or len(self.headers) >= HEADERS:
             self._too_large = True
             raise ValueError("the request head is too large")  # stops the parser, which calls send_400_response
 

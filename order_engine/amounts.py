@@ -21,12 +21,12 @@ class InvalidAmount(ValueError):
 
 
 def div_floor(numerator: int, denominator: int) -> int:
-    """The quotient rounded down. For operands that are not negative."""
+    """The quotient rounded down, towards minus infinity."""
     return numerator // denominator
 
 
 def div_ceil(numerator: int, denominator: int) -> int:
-    """The quotient rounded up. For operands that are not negative."""
+    """The quotient rounded up, towards plus infinity."""
     return -(-numerator // denominator)
 
 

@@ -42,7 +42,7 @@ def assemble(home: Home, settings: Settings, on_fatal: Callable[[str], None], cl
     workers = Workers(
         journal, venues, chain, rules, hands, clock.now_ms, quoting, settings.quote_deadline_ms, hand_over
     )
-    queue = WorkQueue(home.queue, settings.workers, workers.work)
+    queue = WorkQueue(home.queue, settings.workers, workers.work, clock)
     settlement = SettlementWatch(journal, chain, clock, hands, queue.put)
     return Engine(
         settings=settings,

@@ -89,13 +89,23 @@ def answers(daemon: Daemon) -> bool:
         connection.close()
 
 
-def stopped(home: Home, within_ms: float) -> bool:
-    """True as soon as no daemon of this home is left; False when one still is after `within_ms`."""
+def stopped(pid: int, within_ms: float) -> bool:
+    """True as soon as the process is gone; False when it still is there after `within_ms`."""
     deadline = _CLOCK.steady_ms() + within_ms
-    while find_daemon(home) is not None:
+    while _runs(pid):
         if _CLOCK.steady_ms() >= deadline:
             return False
         _CLOCK.sleep_ms(LOOK_MS)
+    return True
+
+
+def _runs(pid: int) -> bool:
+    for child in _children:
+        child.poll()  # one of our own stays until somebody asks how it ended
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
     return True
 
 
@@ -131,7 +141,7 @@ def _make_way(home: Home, daemon: Daemon) -> None:
             hint="Run: oee daemon restart",
         )
     os.kill(daemon.pid, signal.SIGTERM)
-    if not stopped(home, READY_MS):
+    if not stopped(daemon.pid, READY_MS):
         raise Unreachable(f"The daemon {daemon.version} (pid {daemon.pid}) did not stop.", hint="Look: oee daemon logs")
 
 

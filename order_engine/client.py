@@ -99,11 +99,16 @@ class Client:
         """Places one order and returns it, committed. The same `key` with the same order returns that order again.
 
         `order` has inputToken, outputToken, amount, and optionally slippageBps, minOutput, maxImpactBps, type. With no key
-        (here or as clientOrderId) one is made up, so that a repeated request can never place a second order. The record's
-        `message` is "Order received" for a new order.
+        (here or as clientOrderId) one is made up, so that a repeated request can never place a second order.
         """
-        key = key or order.get("clientOrderId") or new_key()
-        return self._call("POST", "/api/orders", order, key=str(key))
+        return self.place(order, key=key)[0]
+
+    def place(self, order: Mapping[str, Any], *, key: str | None = None) -> tuple[Record, bool]:
+        """As `submit`, and whether the order is new: False when this key had brought it before."""
+        key = str(key or order.get("clientOrderId") or new_key())
+        record, response = self._answer("POST", "/api/orders", order, key=key)
+        record.pop("message", None)
+        return record, response.getheader("Idempotent-Replayed") is None
 
     def batch(self, orders: Iterable[Mapping[str, Any]]) -> Iterator[Record]:
         """Places many orders; yields, in their order, each one's record or an `oee.error/1` with its `line` (from 1).
@@ -180,14 +185,12 @@ class Client:
                 return order
             raise
 
-    def retry(self, order_id: str, *, slippage_bps: int | None = None) -> Record:
-        """A new order like one that definitely was not executed, with `retryOf` set. Raises Refused for any other.
-
-        A retry has no key, so it is sent once: OutcomeUnknown when the answer is lost.
-        """
+    def retry(self, order_id: str, *, slippage_bps: int | None = None, key: str | None = None) -> Record:
+        """A new order like one that definitely was not executed, with `retryOf` set. Raises Refused for any other."""
         body = {} if slippage_bps is None else {"slippageBps": slippage_bps}
-        self.close()  # a connection that was idle may be gone, which would look like a lost answer
-        return self._call("POST", f"/api/orders/{in_path(order_id, safe='')}/retry", body, tries=1)
+        record = self._call("POST", f"/api/orders/{in_path(order_id, safe='')}/retry", body, key=key or new_key())
+        record.pop("message", None)
+        return record
 
     # what happened
 
@@ -317,8 +320,19 @@ class Client:
         *,
         query: Mapping[str, Any] | None = None,
         key: str | None = None,
-        tries: int = TRIES,
     ) -> Record:
+        """The record of an answer; see `_answer`."""
+        return self._answer(method, path, body, query=query, key=key)[0]
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+        key: str | None = None,
+    ) -> tuple[Record, http.client.HTTPResponse]:
         """One answer. Asked again when the connection breaks: reading is harmless, and what writes has a key or is a DELETE."""
         if query and (given := {name: value for name, value in query.items() if value is not None}):
             path = f"{path}?{urlencode(given)}"
@@ -327,7 +341,7 @@ class Client:
             headers["Idempotency-Key"] = key
         content = None if body is None else json.dumps(body).encode()
         trouble: Exception | None = None
-        for attempt in range(tries):
+        for attempt in range(TRIES):
             if attempt > 1:
                 _pause(100 * attempt)
             try:
@@ -340,8 +354,8 @@ class Client:
             record = _decoded(answer, response.status)
             if response.status >= 400:
                 raise error_from(record, response.status, response.headers.get("Retry-After"))
-            return record
-        raise _lost(method, key, tries, trouble) from trouble
+            return record, response
+        raise _lost(method, key, trouble) from trouble
 
     def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[Record]:
         more: dict[str, Any] = dict(query)
@@ -380,7 +394,7 @@ class Client:
                 self.close()
                 tries = 1 if answered > before else tries + 1
                 if tries == TRIES:
-                    raise _lost("POST", None, TRIES, trouble) from trouble
+                    raise _lost("POST", None, trouble) from trouble
                 _pause(100 * tries)
 
 
@@ -447,8 +461,8 @@ def _token_refused(home: Home) -> errors.EngineError:
     )
 
 
-def _lost(method: str, key: str | None, tries: int, trouble: Exception | None) -> errors.EngineError:
-    why = f"The connection to the daemon broke{f' {tries} times' if tries > 1 else ''} ({trouble or 'no answer'})."
+def _lost(method: str, key: str | None, trouble: Exception | None) -> errors.EngineError:
+    why = f"The connection to the daemon broke {TRIES} times ({trouble or 'no answer'})."
     if method == "GET":
         return errors.Unreachable(why, hint="See how it is: oee daemon status")
     if method == "DELETE":

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import uuid_utils
 from msgspec.structs import replace
 
-from order_engine import __version__, messages
+from order_engine import __version__, logbook, messages
 from order_engine.checks import check_capacity, check_pair
 from order_engine.clock import Clock, timestamp
 from order_engine.errors import Draining, DuplicateKey, NotFound, Refused, TooLateToCancel
@@ -24,7 +24,7 @@ from order_engine.messages import Record
 from order_engine.orders import Order, OrderRequest, Status
 from order_engine.quotes import Ask, Offer, Quote
 from order_engine.recovery import Sweeper, requeue_missing
-from order_engine.router import ask_venues, best_quote, explain
+from order_engine.router import Limits, NoRoute, ask_venues, best_route
 from order_engine.settings import Settings
 from order_engine.settlement import SettlementWatch
 from order_engine.tally import Tally
@@ -111,6 +111,7 @@ class Engine:
             self._wallet.hold(order.order_id, order.request, checked=False)
             self._tally.opened(order)
         self.feed.subscribe(self._after_commit)
+        self.feed.subscribe(logbook.note)
         self._start_chain()
         self._settlement.start()
         self._queue.begin()
@@ -141,12 +142,12 @@ class Engine:
     def _after_commit(self, recorded: Sequence[Recorded]) -> None:
         """In the journal's thread, after each commit: new orders go to the queue, finished ones give free what they held."""
         for each in recorded:
-            order = each.order
             self._tally.count(each)
-            if order.version == 1:
-                self._queue.put(order.order_id)
-            elif order.status.final:
-                self._wallet.release(order.order_id)
+            if each.order.status.final:
+                self._wallet.release(each.order.order_id)
+        for each in recorded:
+            if each.order.version == 1:
+                self._queue.put(each.order.order_id)  # if this fails, the sweeper finds the order
         if self._tally.open == 0:
             with self._all_settled:
                 self._all_settled.notify_all()
@@ -228,8 +229,10 @@ class Engine:
     def compare(self, ask: Ask) -> Comparison:
         """Asks all venues and says who would get the order. Takes as long as they do; stores nothing."""
         offers = ask_venues(self._venues, ask, self.settings.quote_deadline_ms, self._quoting)
-        best = best_quote(offers)
-        return Comparison(ask, offers, best, explain(ask, offers, best) if best else "no venue gave a quote")
+        route = best_route(ask, offers, Limits(self.settings.slippage_bps, self.settings.max_impact_bps, floor=None))
+        if isinstance(route, NoRoute):
+            return Comparison(ask, offers, None, route.message)
+        return Comparison(ask, offers, route.quote, route.reason)
 
     # reading
 

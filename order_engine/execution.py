@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from order_engine.errors import EngineError, OutcomeUnknown, VenueUnavailable
+from order_engine.errors import EngineError, VenueUnavailable
 from order_engine.events import Building, Confirmed, Event, Failed, Routing, Submitted, Unanswered
 from order_engine.orders import Order, Status, Transaction
 from order_engine.quotes import Ask, Offer, Quote
@@ -47,7 +47,7 @@ class Build(msgspec.Struct, frozen=True):
 
 
 class Send(msgspec.Struct, frozen=True):
-    """Hand the signed bytes to the chain. Gives nothing worth knowing; OutcomeUnknown is thrown in."""
+    """Hand the signed bytes to the chain. Gives nothing worth knowing; any EngineError may be thrown in."""
 
     transaction: Transaction
 
@@ -119,7 +119,7 @@ def _attempt(order: Order, rules: Rules, now: Callable[[], int]) -> Step:
     order = yield Record(order, Submitted(now(), quote.dex, transaction, route.min_out))
     try:
         yield Send(transaction)
-    except OutcomeUnknown as error:
+    except EngineError as error:  # whatever the answer was: from here on the ledger alone decides
         order = yield Record(order, Unanswered(now(), error.message))
     return order
 
@@ -151,7 +151,7 @@ def _settle(order: Order, rules: Rules, now: Callable[[], int], *, send_again: b
         sent_at = height if sent_at is None else sent_at
         if send_again or height - sent_at >= rules.resend_slots:
             send_again, sent_at = False, height
-            with suppress(OutcomeUnknown):  # the ledger will tell
+            with suppress(EngineError):  # the ledger will tell
                 yield Send(transaction)  # the same signature: it cannot land twice
         yield NextBlock(height)
 
@@ -187,7 +187,7 @@ def _set_back(
     if again and order.attempts < rules.attempts:
         step = Routing(now(), order.attempts + 1, previous_error_code=code, previous_error=message)
     else:
-        mixed = any(earlier != code for earlier in order.setbacks)
+        mixed = again and any(earlier != code for earlier in order.setbacks)
         words = f"{message} Tried {order.attempts} times, earlier: {', '.join(order.setbacks)}." if mixed else message
         step = Failed(now(), "attempts_exhausted" if mixed else code, words, order.attempts)
     after: Order = yield Record(order, step)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FINAL = frozenset({"confirmed", "failed", "cancelled", "expired"})
 EVERYTHING = "*"
+MANY = 64  # orders from which on the whole log is heard: a connection takes few messages a second
 PATIENCE_MS = 60_000  # without a connection
 PAUSE_MS, PAUSE_MS_MAX = 100, 2_000
 
@@ -38,21 +39,19 @@ def follow(
 
     Raises Unreachable when there has been no connection for a minute.
     """
-    if order_ids is None:
-        seen = {EVERYTHING: since if since is not None else int(client.status()["seq"])}
-    else:
-        seen = dict.fromkeys(order_ids, since or 0)
     deadline = None if timeout_s is None else _CLOCK.steady_ms() + timeout_s * 1_000
+    seen = _Seen(client, order_ids, since)
+    yield from seen.history
     lost_at: float | None = None
     pause_ms = PAUSE_MS
     start = True  # a daemon that goes away later was stopped by somebody: wait, do not start it again
-    while seen:
+    while not seen.complete:
         try:
             with _connection(client, start) as socket:
                 start = False
-                for name, seq in seen.items():
+                for name, seq in seen.subscriptions.items():
                     socket.send(json.dumps({"type": "subscribe", "orderId": name, "since": seq}))
-                while seen:
+                while not seen.complete:
                     message = json.loads(socket.recv(timeout=_left_s(deadline)))
                     if lost_at is not None:
                         tell("Connected again.")
@@ -76,6 +75,51 @@ def follow(
             pause_ms = min(pause_ms * 2, PAUSE_MS_MAX)
 
 
+class _Seen:
+    """What was asked for and what was given out already: per order, and how far of each subscription."""
+
+    def __init__(self, client: "Client", order_ids: Sequence[str] | None, since: int | None) -> None:
+        self.history: list[Record] = []
+        self._orders = None if order_ids is None else dict.fromkeys(order_ids, since or 0)
+        if self._orders is not None and len(self._orders) <= MANY:
+            self.subscriptions = self._orders  # the daemon sends their history itself
+            return
+        newest = int(client.status()["seq"]) if since is None or (self._orders and not since) else since
+        self.subscriptions = {EVERYTHING: newest}
+        if self._orders and not since:
+            self.history = [event for order_id in list(self._orders) for event in client.order_events(order_id)]
+            self.history = [event for event in self.history if self._is_new(event)]
+
+    @property
+    def complete(self) -> bool:
+        """True when orders were named and all are final."""
+        return self._orders is not None and not self._orders
+
+    @property
+    def position(self) -> int | None:
+        """Up to where the whole log was given, if it is the whole log that is heard."""
+        return self.subscriptions.get(EVERYTHING)
+
+    def take(self, event: dict[str, Any]) -> bool:
+        """Notes an event. True when it is one that was asked for and not given yet."""
+        if self.position is not None:
+            if event["seq"] <= self.position:
+                return False
+            self.subscriptions[EVERYTHING] = event["seq"]
+        return self._is_new(event)
+
+    def _is_new(self, event: dict[str, Any]) -> bool:
+        if self._orders is None:
+            return True
+        order_id = event["orderId"]
+        if event["seq"] <= self._orders.get(order_id, event["seq"]):
+            return False
+        self._orders[order_id] = event["seq"]
+        if event["status"] in FINAL:
+            del self._orders[order_id]
+        return True
+
+
 def _connection(client: "Client", start: bool) -> ClientConnection:
     daemon, headers = client.where(start=start)
     url = daemon.url.replace("http", "ws", 1) + "/ws"
@@ -86,35 +130,20 @@ def _left_s(deadline: float | None) -> float | None:
     return None if deadline is None else max(deadline - _CLOCK.steady_ms(), 0) / 1_000
 
 
-def _news(client: "Client", message: dict[str, Any], seen: dict[str, int]) -> Iterator["Record"]:
-    """What a message tells that was not known: the event, or all that a lag left out. Notes what was seen."""
-    kind = message.get("type")
-    if kind == "lag":
-        yield from _from_log(client, int(message["from"]), int(message["to"]), seen)
-    elif kind == "error" or message.get("schema") == "oee.error/1":
+def _news(client: "Client", message: dict[str, Any], seen: _Seen) -> Iterator["Record"]:
+    """The event that a message is, if it was not given yet, after any that are missing before it.
+
+    A `lag` message needs no answer: the daemon goes on from the log by itself, and of the whole log the numbers would
+    tell if anything were left out.
+    """
+    if message.get("type") == "error":
         from order_engine.client import error_from  # noqa: PLC0415 - the client imports this module
 
         raise error_from(message, 400)
-    elif "seq" in message and "orderId" in message and kind is None:
-        everything = seen.get(EVERYTHING)
-        if everything is not None and message["seq"] > everything + 1:
-            yield from _from_log(client, everything + 1, message["seq"] - 1, seen)
-        if _is_new(message, seen):
-            yield message
-
-
-def _from_log(client: "Client", first: int, last: int, seen: dict[str, int]) -> Iterator["Record"]:
-    for event in client.events(first - 1, limit=last - first + 1):
-        if _is_new(event, seen):
-            yield event
-
-
-def _is_new(event: dict[str, Any], seen: dict[str, int]) -> bool:
-    """True once for each event that is followed. An order that became final is followed no more."""
-    name = EVERYTHING if EVERYTHING in seen else event["orderId"]
-    if event["seq"] <= seen.get(name, event["seq"]):
-        return False
-    seen[name] = event["seq"]
-    if name != EVERYTHING and event["status"] in FINAL:
-        del seen[name]
-    return True
+    if message.get("schema") != "oee.event/1":
+        return
+    if seen.position is not None and message["seq"] > seen.position + 1:
+        missing = message["seq"] - seen.position - 1
+        yield from (event for event in client.events(seen.position, limit=missing) if seen.take(event))
+    if seen.take(message):
+        yield message

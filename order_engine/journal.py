@@ -37,6 +37,7 @@ _INSERT = """INSERT INTO orders (id, client_order_id, status, version, epoch, de
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (client_order_id) DO NOTHING"""
 _UPDATE = "UPDATE orders SET status = ?, version = ?, epoch = ?, dex = ?, state = ? WHERE id = ? AND version = ?"
 _EVENT = "INSERT INTO events (seq, order_id, version, at, facts) VALUES (?, ?, ?, ?, ?)"
+_LOG = "SELECT e.seq, e.order_id, e.facts, o.state FROM events e JOIN orders o ON o.id = e.order_id"
 _OPEN = f"status IN ({', '.join(repr(status.value) for status in OPEN)})"  # spelled like the partial index
 
 
@@ -244,12 +245,12 @@ class Journal:
 
     def events(self, since: int, limit: int, order_id: str | None = None) -> list[LogEntry]:
         """The events after `since`, oldest first, at most `limit`; of one order where an id is given."""
-        mine = "AND e.order_id = ?" if order_id is not None else ""
-        rows = self._read(
-            "SELECT e.seq, e.order_id, e.facts, o.state FROM events e JOIN orders o ON o.id = e.order_id "
-            f"WHERE e.seq > ? {mine} ORDER BY e.seq LIMIT ?",
-            (since, *((order_id,) if order_id is not None else ()), limit),
-        )
+        if order_id is None:
+            rows = self._read(_LOG + " WHERE e.seq > ? ORDER BY e.seq LIMIT ?", (since, limit))
+        else:
+            rows = self._read(
+                _LOG + " WHERE e.order_id = ? AND e.seq > ? ORDER BY e.seq LIMIT ?", (order_id, since, limit)
+            )
         return [LogEntry(seq, order_id, _order(state).request, _event(facts)) for seq, order_id, facts, state in rows]
 
     def seq_before(self, at_ms: int) -> int:

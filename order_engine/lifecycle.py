@@ -63,10 +63,11 @@ def apply(order: Order, event: Event) -> Order:
     status = TRANSITIONS.get((order.status, type(event)))
     if status is None:
         raise IllegalStep(f"order {order.order_id} is {order.status} and cannot take {type(event).__name__}")
+    begun_again = order.status in (Status.ROUTING, Status.BUILDING)  # nothing was sent, so the same attempt may go on
     order = replace(order, status=status, version=order.version + 1, updated_at=event.at)
     match event:
         case Routing(attempt=attempt, previous_error_code=code):
-            if attempt not in (order.attempts, order.attempts + 1):
+            if attempt != order.attempts + 1 and not (begun_again and attempt == order.attempts):
                 raise IllegalStep(f"order {order.order_id} is at attempt {order.attempts}, {attempt} cannot follow")
             return replace(
                 order,

@@ -6,7 +6,7 @@ Base units become decimal strings here and nowhere else on the way out. Light on
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from order_engine.amounts import BPS, div_ceil, format_amount, format_price
+from order_engine.amounts import BPS, div_floor, format_amount, format_price
 from order_engine.clock import timestamp
 from order_engine.tokens import NATIVE, TOKENS
 
@@ -44,8 +44,8 @@ def price(request: "OrderRequest", amount_out: int | None) -> str | None:
 
 
 def slippage_bps(quoted: int, got: int) -> int:
-    """How much less than quoted was got, in bps rounded up: positive is worse, negative is better than quoted."""
-    return -((got - quoted) * BPS // quoted) if got > quoted else div_ceil((quoted - got) * BPS, quoted)
+    """How much less than quoted was got, in bps to the nearest: positive is worse, negative is better than quoted."""
+    return div_floor(2 * (quoted - got) * BPS + quoted, 2 * quoted)
 
 
 def order_record(order: "Order") -> Record:

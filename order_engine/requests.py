@@ -139,7 +139,7 @@ def _pair(fields: Fields) -> tuple[Token, Token]:
 
 def _spelling(fields: Fields, spellings: tuple[str, ...]) -> str:
     """The one of these names that was used. Two names for the same thing could disagree, so they are refused."""
-    used = [name for name in spellings if fields.get(name) is not None]
+    used = [name for name in spellings if name in fields]
     if len(used) > 1:
         raise Malformed(f"{used[0]} and {used[1]} say the same thing. Give one of them.", field=used[1])
     if not used:
@@ -161,12 +161,11 @@ def _amount(fields: Fields, name: str, token: Token) -> int:
 
 
 def _slippage(fields: Fields) -> int | None:
-    fraction = fields.get("slippage")
-    if fraction is None:
-        return whole_number(fields, "slippageBps", 0, MAX_SLIPPAGE_BPS)
-    if fields.get("slippageBps") is not None:
+    if "slippage" in fields and "slippageBps" in fields:
         raise Malformed("slippage and slippageBps say the same thing. Give one of them.", field="slippage")
-    return _exactly(parse_slippage_fraction, fraction, "slippage")
+    if fields.get("slippage") is not None:
+        return _exactly(parse_slippage_fraction, fields["slippage"], "slippage")
+    return whole_number(fields, "slippageBps", 0, MAX_SLIPPAGE_BPS)
 
 
 def _exactly(parse: Callable[[str], int], value: object, field: str) -> int:

@@ -1,7 +1,8 @@
 """Which venue gets the order. `ask_venues` does the asking, slow and fallible; `best_route` decides, pure.
 
 The choice is the highest net output: what the venue pays after its own fee, less the network fee. Ties go to the lower price
-impact, then to the venue named first, so that the same offers always give the same route.
+impact, then to the venue named first, so that the same offers always give the same route. (Where the network fee eats all of
+an output, the gross one decides.)
 """
 
 from collections.abc import Sequence
@@ -43,10 +44,11 @@ class Limits(msgspec.Struct, frozen=True):
 def ask_venues(venues: Sequence[Venue], ask: Ask, deadline_ms: int, executor: Executor) -> tuple[Offer, ...]:
     """Every venue's answer, in the order of `venues`. All are asked at once; who is late is noted as declined."""
     asked = [executor.submit(_offer, venue, ask) for venue in venues]
-    wait(asked, timeout=deadline_ms / 1_000)
+    for late in wait(asked, timeout=deadline_ms / 1_000).not_done:
+        late.cancel()  # nobody waits for it any more; where it has not begun, it need not
     return tuple(
         answer.result()
-        if answer.done()
+        if answer.done() and not answer.cancelled()
         else Declined(venue.name, "venue_unavailable", f"no answer within {deadline_ms} ms")
         for venue, answer in zip(venues, asked, strict=True)
     )
@@ -63,22 +65,23 @@ def _offer(venue: Venue, ask: Ask) -> Offer:
     return quote
 
 
-def best_quote(offers: Sequence[Offer]) -> Quote | None:
-    """The offer with the highest net output, or None if every venue declined."""
-    quotes = [offer for offer in offers if isinstance(offer, Quote)]
-    return max(quotes, key=lambda quote: (quote.net_out, -quote.impact_bps), default=None)
+def best_quote(quotes: Sequence[Quote]) -> Quote | None:
+    """The quote with the highest net output, or None if there is none."""
+    return max(quotes, key=lambda quote: (quote.net_out, quote.amount_out, -quote.impact_bps), default=None)
 
 
 def best_route(ask: Ask, offers: Sequence[Offer], limits: Limits) -> Route | NoRoute:
     """The best offer within `limits`, with the least output that the chain is to enforce; or why there is none."""
-    best = best_quote(offers)
-    if best is None:
+    quotes = [offer for offer in offers if isinstance(offer, Quote)]
+    gentlest = min(quotes, key=lambda quote: quote.impact_bps, default=None)
+    if gentlest is None:
         return _nobody(ask, offers)
-    if best.impact_bps > limits.max_impact_bps:
+    best = best_quote([quote for quote in quotes if quote.impact_bps <= limits.max_impact_bps])
+    if best is None:
         return NoRoute(
             "price_impact_too_high",
-            f"Selling {_text(ask.amount_in, ask.input_token)} moves the best pool ({best.dex}) by {best.impact_bps} bps, "
-            f"the limit is {limits.max_impact_bps} bps. Nothing was sent.",
+            f"Selling {_text(ask.amount_in, ask.input_token)} moves even the deepest pool ({gentlest.dex}) by "
+            f"{gentlest.impact_bps} bps, the limit is {limits.max_impact_bps} bps. Nothing was sent.",
             again=False,
         )
     accepted = div_ceil(best.amount_out * (BPS - limits.slippage_bps), BPS)  # rounded for the user
@@ -90,10 +93,10 @@ def best_route(ask: Ask, offers: Sequence[Offer], limits: Limits) -> Route | NoR
             f"of {_text(min_out, ask.output_token)}. Nothing was sent.",
             again=True,
         )
-    return Route(best, min_out, explain(ask, offers, best))
+    return Route(best, min_out, _explain(ask, offers, best))
 
 
-def explain(ask: Ask, offers: Sequence[Offer], best: Quote) -> str:
+def _explain(ask: Ask, offers: Sequence[Offer], best: Quote) -> str:
     """Why `best` wins, in one sentence with every venue's figure."""
     others = [_against(offer, best, ask.output_token) for offer in offers if offer is not best]
     won = f"{best.dex} pays most after fees: {_text(best.net_out, ask.output_token)}"
@@ -103,6 +106,8 @@ def explain(ask: Ask, offers: Sequence[Offer], best: Quote) -> str:
 def _against(offer: Offer, best: Quote, token: str) -> str:
     if isinstance(offer, Declined):
         return f"{offer.dex} gave no quote ({offer.reason})"
+    if offer.net_out > best.net_out:
+        return f"{offer.dex} {_text(offer.net_out, token)}, but it moves its pool by {offer.impact_bps} bps, over the limit"
     tenths = div_floor((best.net_out - offer.net_out) * BPS * 10, best.net_out)
     return f"{offer.dex} {_text(offer.net_out, token)}, {tenths // 10}.{tenths % 10} bps less"
 

@@ -19,6 +19,8 @@ from huey.registry import Message
 from huey.serializer import Serializer
 from huey.storage import SqliteStorage
 
+from order_engine.clock import Clock
+
 TASK = f"{__name__}.work"  # Huey names a task after its module and function
 HEALTH_CHECK_S = 1.0
 PROBE_S = 0.5  # a worker that was not woken looks by itself after this long
@@ -72,7 +74,7 @@ class WorkQueue(SqliteHuey):  # type: ignore[misc]
     `work` is called with an id in a worker's thread. A worker that dies is replaced within about a second.
     """
 
-    def __init__(self, path: Path, workers: int, work: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, workers: int, work: Callable[[str], None], clock: Clock) -> None:
         for leftover in path.parent.glob(f"{path.name}*"):
             leftover.unlink()
         path.touch(mode=0o600)
@@ -82,6 +84,7 @@ class WorkQueue(SqliteHuey):  # type: ignore[misc]
         )  # fmt: skip
         self._put = self.task(name="work")(_task(work))
         self._consumer = _Consumer(self, workers=workers, periodic=False, check_worker_health=False)
+        self._clock = clock
         self._stopping = threading.Event()
         self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
         self.workers = workers
@@ -112,8 +115,9 @@ class WorkQueue(SqliteHuey):  # type: ignore[misc]
         self._stopping.set()
         self._consumer.stop_flag.set()
         self.storage.wake(self.workers)
+        deadline = self._clock.steady_ms() + timeout_s * 1_000
         for _, thread in self._consumer.worker_threads:
-            thread.join(timeout_s)
+            thread.join(max(deadline - self._clock.steady_ms(), 0) / 1_000)
 
     def _supervise(self) -> None:
         while not self._stopping.wait(HEALTH_CHECK_S):

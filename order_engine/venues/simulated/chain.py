@@ -78,7 +78,7 @@ class SimulatedChain:
             verify(transaction, self._key)
         except BadTransaction as error:
             raise Refused(f"The chain refuses the transaction: {error}", code="transaction_rejected") from error
-        if transaction.signature in self._mempool or self.look_up(transaction.signature) is not None:
+        if transaction.signature in self._mempool or transaction.signature in self._landed:
             return
         self._inbox[transaction.signature] = (transaction, self._height + self._landing_slots(transaction.signature))
         self._wake.set()
@@ -177,7 +177,8 @@ class SimulatedChain:
                 block.left.append(transaction.signature)
             elif lands_at <= height:
                 block.left.append(transaction.signature)
-                block.landed.append((instruction, self._execute(transaction.signature, instruction, world, height)))
+                if not self._ledger.has(transaction.signature):  # sent again, after it had landed
+                    block.landed.append((instruction, self._execute(transaction.signature, instruction, world, height)))
         block.pools, block.balances = world.changed_pools, world.changed_balances
         made_at = self._clock.now_ms()
         self._ledger.write_block(block, made_at)

@@ -113,6 +113,10 @@ class Ledger:
                 self._db.execute("ROLLBACK")
             raise
 
+    def has(self, signature: str) -> bool:
+        """True when this signature has landed. For the thread that writes blocks."""
+        return self._db.execute("SELECT 1 FROM ledger WHERE signature = ?", (signature,)).fetchone() is not None
+
     def landed(self, signature: str, reader: sqlite3.Connection) -> Landed | None:
         """What the file says of a signature."""
         row = reader.execute(

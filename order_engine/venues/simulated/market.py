@@ -27,9 +27,9 @@ WANDER_PPM = {  # how far a token's fair value goes from its reference price, ei
     "JitoSOL": 500,
 }
 MOVES_WITH = {"JitoSOL": "SOL"}  # a staked SOL is worth SOL, and a little of its own
-NOISE_PPM = 1_300  # the largest move an ordinary trade makes
+NOISE_PPM = 3_200  # the largest move an ordinary trade makes
 WHALE_TIMES = 12  # a rare trade is so much larger
-ARBITRAGE_MARGIN_PPM = 1_500  # what a pool must stray, beyond its fee, to be worth an arbitrageur's while
+ARBITRAGE_MARGIN_PPM = 2_500  # what a pool must stray, beyond its fee, to be worth an arbitrageur's while
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -66,17 +66,17 @@ class Flow:
         fair = fair_price(token_a, token_b, self._value_ppm(token_a, height), self._value_ppm(token_b, height))
         noisy = listings[dice[0] % len(listings)].address
         pool = pools[noisy]
-        pull = max(-48, min(48, stray_ppm(pool, fair) // 250))  # the crowd leans towards the fair price
+        pull = max(-48, min(48, stray_ppm(pool, fair) // 500))  # the crowd leans towards the fair price
         sells_a = dice[1] < 128 + pull
         size = NOISE_PPM * (dice[2] + 1) * (dice[3] + 1) // (1 << 16)  # mostly small
-        if dice[4] == 0 and dice[5] < 96:
+        if dice[4] == 0:
             size *= WHALE_TIMES
         yield Trade(noisy, sells_a, pool.depth(sells_a, size))
         for listing in listings:
             pool = pools[listing.address]
             stray = stray_ppm(pool, fair)
             excess = abs(stray) - pool.fee_ppm(now) - ARBITRAGE_MARGIN_PPM
-            if excess > 0:
+            if excess > 0 and dice[6] < 96:  # they are not always awake
                 yield Trade(listing.address, stray > 0, pool.depth(stray > 0, div_floor(excess, 2) + 1))
 
     def _value_ppm(self, token: str, height: int) -> int:

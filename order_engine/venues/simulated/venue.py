@@ -48,7 +48,7 @@ class SimulatedVenue:
                 refusals.append(str(refused))
         if not offers:
             raise Refused("; ".join(refusals) or "no pool", code="no_route")
-        return max(offers, key=lambda quote: (quote.net_out, quote.pool))
+        return max(offers, key=lambda quote: (quote.net_out, quote.amount_out, quote.pool))
 
     def _offer(self, listing: Listing, ask: Ask) -> Quote:
         pool = self._chain.pool(listing.address)

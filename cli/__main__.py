@@ -1,0 +1,5 @@
+"""`python -m cli` is `oee`."""
+
+from cli.main import main
+
+main()

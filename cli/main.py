@@ -1,0 +1,102 @@
+"""The entry point of `oee`: the words of the command line in, an exit code out. Everything that can end a run ends here.
+
+Imports only what every command needs; the commands themselves are in `commands/`, loaded one at a time.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from cli.exits import Exit, of_code
+from cli.lazy import LazyGroup
+from cli.registry import COMMANDS
+from cli.session import Session
+from order_engine.errors import EngineError, Malformed
+
+HELP = """Execute DEX orders: quote venues, route, execute, never pay twice.
+
+\b
+  oee submit SOL USDC 1.5 --wait     sell 1.5 SOL for USDC and wait for the outcome
+  oee quote SOL USDC 1.5             compare the venues, place nothing
+  oee list --status open             what is on its way
+"""
+
+
+def main() -> NoReturn:
+    """Runs one command line and leaves with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line. Prints what there is to say and returns the exit code; never raises an Exception."""
+    signal.signal(signal.SIGTERM, _terminated)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a locale without a sign must not end the command
+    session = Session()
+    try:
+        code = _invoke(list(arguments), session)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except EngineError as error:
+        session.output.error(error)
+        return of_code(error.code)
+    except BrokenPipeError:
+        _silence_stdout()
+        return Exit.READER_LEFT
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except Exception as error:
+        _silence_stdout()
+        from cli.bug_report import report
+
+        report(session, error, arguments)
+        return Exit.BUG
+
+
+def _invoke(arguments: list[str], session: Session) -> int:
+    oee = LazyGroup("oee", COMMANDS, HELP)
+    try:
+        with oee.make_context("oee", arguments, obj=session) as context:
+            return int(oee.invoke(context) or Exit.OK)
+    except typer.Exit as done:
+        return done.exit_code
+    except TyperException as error:  # a flag or an argument that is wrong
+        if "--json" in arguments:  # it may stand behind the mistake, where it was not read any more
+            session.output.json = True
+        raise _usage_error(error) from error
+
+
+def _usage_error(error: TyperException) -> Malformed:
+    """The same refusal in our words: what is wrong, what may be meant, where to read."""
+    context = getattr(error, "ctx", None)
+    message = error.format_message()
+    if near := sorted(getattr(error, "possibilities", None) or ()):
+        message = f"{error.message}. Did you mean {', '.join(near)}?"
+    hint = f"{context.get_usage()}\nTry: {context.command_path} --help" if context is not None else None
+    return Malformed(message, hint=hint, field=getattr(error, "option_name", None))
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(Exit.TERMINATED)  # not the default action: a live view has to give the cursor back
+
+
+def _silence_stdout() -> None:
+    """Makes the flush at exit harmless: what is still buffered for a reader who left goes nowhere."""
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+    except (OSError, ValueError, AttributeError):
+        pass
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""The life of a daemon: lock, assemble, recover, serve, drain; in that order.
+
+    python -m daemon [--foreground]
+
+Exit codes: 0 drained, 2 the configuration cannot be used, 70 the storage broke, 75 already running or the port is taken.
+"""
+
+import asyncio
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import time  # noqa: TID251 - to set the zone, not to read a clock
+from collections.abc import Callable
+from typing import NoReturn
+
+from uvicorn import Config, Server
+
+from daemon import logs
+from daemon.app import build
+from daemon.gate import Gate
+from daemon.live import Hub
+from daemon.lockfile import AlreadyRunning, DaemonFiles, lock, new_token
+from daemon.metrics import Counts
+from daemon.ports import PortTaken, bind
+from daemon.protocols import HttpProtocol, SocketProtocol, raise_file_limit
+from daemon.service import Service
+from order_engine import __version__, messages
+from order_engine.assembly import assemble
+from order_engine.clock import SystemClock, timestamp
+from order_engine.database import DatabaseUnusable
+from order_engine.engine import Engine
+from order_engine.home import Home
+from order_engine.settings import ConfigError, Settings, load
+
+DRAINED, CONFIG_ERROR, STORAGE_BROKE, ALREADY_RUNNING = 0, 2, 70, 75
+
+DRAIN_MS = 5_000
+KEEP_ALIVE_S = 75
+SOCKET_MESSAGE_BYTES = 4 * 1024
+PING_S = 20.0
+GRACE_S = 1  # for answers that are on their way when everything else is done
+
+log = logging.getLogger("daemon.main")
+
+
+def main() -> NoReturn:
+    """Runs a daemon until it is told to stop. Never returns: the exit code says why it ended."""
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would have the token in it
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    home = Home.from_environment()
+    try:
+        settings = load(home.config_file)
+        home.make()
+        held = lock(home)
+        listening = bind(settings.port)
+    except (ConfigError, PermissionError) as error:
+        _leave(CONFIG_ERROR, str(error))
+    except (AlreadyRunning, PortTaken) as error:
+        _leave(ALREADY_RUNNING, str(error))
+    stop_logging = logs.configure(
+        home.log_file, settings.log_level, sys.stderr if "--foreground" in sys.argv[1:] else None
+    )
+
+    def on_fatal(reason: str) -> None:
+        """From any thread: nothing more may be said or done, so there is no tidying up either."""
+        log.critical("the storage broke", extra={"facts": {"reason": reason}})
+        stop_logging()
+        _leave(STORAGE_BROKE, f"The storage broke: {reason}")
+
+    try:
+        engine = assemble(home, settings, on_fatal)
+    except DatabaseUnusable as error:
+        log.critical("the storage cannot be used", extra={"facts": {"reason": str(error)}})
+        stop_logging()
+        _leave(STORAGE_BROKE, str(error))
+    files = DaemonFiles(home, new_token())
+    asyncio.run(_serve(engine, settings, files, listening))
+    stop_logging()
+    held.release()
+    _leave(DRAINED)
+
+
+def _leave(code: int, message: str = "") -> NoReturn:
+    """Ends the process at once. A venue call that hangs in some thread must not keep it alive."""
+    if message:
+        print(message, file=sys.stderr, flush=True)
+    os._exit(code)
+
+
+async def _serve(engine: Engine, settings: Settings, files: DaemonFiles, listening: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _on_signal(number, stopping, files))
+    url, port = f"http://127.0.0.1:{listening.getsockname()[1]}", listening.getsockname()[1]
+    record = _record(url, files.home)
+    counts = Counts()
+    hub = Hub(engine, counts, loop)
+    engine.start()
+    server = _server(build(Service(engine, hub, counts, record), token=files.token, port=port))
+    await server.startup(sockets=[listening])
+    files.publish(record)
+    facts = {"url": url, "pid": os.getpid(), "version": __version__, "speed": settings.speed, "home": files.home.name}
+    log.info("daemon ready", extra={"facts": facts})
+
+    await stopping.wait()
+    log.info("daemon stopping")
+    left = await asyncio.to_thread(engine.drain, DRAIN_MS)  # meanwhile reading goes on, and orders are refused
+    files.remove()
+    hub.close()
+    await server.shutdown(sockets=[listening])
+    await asyncio.to_thread(engine.close)
+    log.info("daemon stopped", extra={"facts": {"left_open": left}})
+
+
+def _on_signal(number: signal.Signals, stopping: asyncio.Event, files: DaemonFiles) -> Callable[[], None]:
+    def stop() -> None:
+        if stopping.is_set():  # the second time: at once; the journal is made for that
+            files.remove()
+            _leave(128 + number)
+        stopping.set()
+
+    return stop
+
+
+def _record(url: str, home: Home) -> messages.Record:
+    return {
+        "schema": messages.DAEMON,
+        "url": url,
+        "tokenFile": str(home.token_file),
+        "pid": os.getpid(),
+        "version": __version__,
+        "home": home.name,
+        "startedAt": timestamp(SystemClock().now_ms()),
+    }
+
+
+def _server(app: Gate) -> Server:
+    HttpProtocol.connections_max = raise_file_limit()
+    config = Config(
+        app,
+        http=HttpProtocol,
+        ws=SocketProtocol,
+        ws_max_size=SOCKET_MESSAGE_BYTES,
+        ws_ping_interval=PING_S,
+        ws_ping_timeout=PING_S,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # nobody is in front of us, so nobody may say that he is
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    config.load()
+    server = Server(config)
+    server.lifespan = config.lifespan_class(config)
+    return server

@@ -1,0 +1,1 @@
+"""The routes: each translates in, calls one engine method, translates out."""

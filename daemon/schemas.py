@@ -1,0 +1,269 @@
+"""The records of the contract as types, for the OpenAPI document alone.
+
+Records are made in `order_engine.messages`; these say what they look like. A test decodes what a real daemon answers with
+these types, unknown fields refused, so that the document cannot drift from what is sent.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+Amount = Annotated[str, Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="Whole tokens as an exact decimal string.")]
+Id = Annotated[str, Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", description="A UUIDv7.")]
+Time = Annotated[str, Meta(pattern=r"^[0-9-]{10}T[0-9:]{8}\.[0-9]{3}Z$", description="RFC 3339, UTC, milliseconds.")]
+Count = Annotated[int, Meta(ge=0)]
+Status = Literal["pending", "routing", "building", "submitted", "confirmed", "failed", "cancelled", "expired"]
+Settlement = Literal["none", "in_flight", "unknown", "settled"]
+
+
+class Record(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
+    """What all records share."""
+
+
+class Service(Record):
+    """That the service is there."""
+
+    status: Literal["ok"]
+    service: str
+    version: str
+
+
+class Order(Record):
+    """Everything known of an order. Facts that are not there yet are null."""
+
+    schema: Literal["oee.order/1"]
+    order_id: Id
+    client_order_id: str | None
+    type: Literal["market"]
+    input_token: str
+    output_token: str
+    amount: Amount
+    slippage_bps: Count
+    min_output: Amount | None
+    max_impact_bps: Count
+    status: Status
+    settlement: Settlement
+    attempts: Count
+    routed_dex: str | None
+    quoted_output: Amount | None
+    amount_out: Amount | None
+    executed_price: str | None
+    fee: Amount | None
+    fee_token: str | None
+    network_fee: Amount | None
+    tx_hash: str | None
+    last_valid_height: Count | None
+    height: Count | None
+    error: str | None
+    error_code: str | None
+    retry_of: Id | None
+    created_at: Time
+    updated_at: Time
+    ended_at: Time | None
+    seq: Count
+
+
+class Accepted(Order):
+    """An order that is committed to disk."""
+
+    message: str
+
+
+class Offer(Record):
+    """One venue's answer: its offer, or `code` and `reason` why there is none."""
+
+    dex: str
+    pool: str | UnsetType = UNSET
+    amount_out: Amount | UnsetType = UNSET
+    fee: Amount | UnsetType = UNSET
+    fee_token: str | UnsetType = UNSET
+    network_fee: Amount | UnsetType = UNSET
+    price_impact_bps: Count | UnsetType = UNSET
+    net_output: Amount | UnsetType = UNSET
+    code: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+
+
+class Quote(Record):
+    """Every venue's answer, the dex that would get the order (or null), and why."""
+
+    schema: Literal["oee.quote/1"]
+    input_token: str
+    output_token: str
+    amount: Amount
+    quotes: list[Offer]
+    best: str | None
+    reason: str
+
+
+class Event(Record):
+    """One thing that happened to an order, with the facts that it made true."""
+
+    schema: Literal["oee.event/1"]
+    seq: Count
+    order_id: Id
+    status: Status
+    timestamp: Time
+    client_order_id: str | UnsetType | None = UNSET
+    type: Literal["market"] | UnsetType = UNSET
+    input_token: str | UnsetType = UNSET
+    output_token: str | UnsetType = UNSET
+    amount: Amount | UnsetType = UNSET
+    slippage_bps: int | UnsetType = UNSET
+    min_output: Amount | UnsetType | None = UNSET
+    max_impact_bps: Count | UnsetType = UNSET
+    retry_of: Id | UnsetType | None = UNSET
+    attempt: Count | UnsetType = UNSET
+    attempts: Count | UnsetType = UNSET
+    previous_error: str | UnsetType | None = UNSET
+    previous_error_code: str | UnsetType = UNSET
+    routed_dex: str | UnsetType = UNSET
+    pool: str | UnsetType = UNSET
+    quoted_output: Amount | UnsetType = UNSET
+    quotes: list[Offer] | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    settlement: Settlement | UnsetType = UNSET
+    tx_hash: str | UnsetType = UNSET
+    last_valid_height: Count | UnsetType = UNSET
+    executed_price: str | UnsetType = UNSET
+    amount_out: Amount | UnsetType = UNSET
+    fee: Amount | UnsetType = UNSET
+    fee_token: str | UnsetType = UNSET
+    network_fee: Amount | UnsetType = UNSET
+    height: Count | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+    error_code: str | UnsetType = UNSET
+
+
+class Problem(Record):
+    """RFC 9457, with the code of the error, the next step, and the field at fault where there is one."""
+
+    type: str
+    title: str
+    status: Annotated[int, Meta(ge=400, le=599)]
+    detail: str
+    schema: Literal["oee.error/1"]
+    code: str
+    message: str
+    hint: str | UnsetType = UNSET
+    field: str | UnsetType = UNSET
+
+
+class Venue(Record):
+    """A venue, how many pools it has, and how it has served since the daemon started."""
+
+    schema: Literal["oee.venue/1"]
+    dex: str
+    pools: Count
+    quoted: Count
+    declined: Count
+    chosen: Count
+    confirmed: Count
+
+
+class Pool(Record):
+    """A pool as it is now; `price` is B per A."""
+
+    schema: Literal["oee.pool/1"]
+    dex: str
+    pool: str
+    model: str
+    token_a: str
+    token_b: str
+    reserve_a: Amount
+    reserve_b: Amount
+    fee_bps: Amount
+    price: str
+
+
+class Token(Record):
+    """A token that orders can name."""
+
+    schema: Literal["oee.token/1"]
+    symbol: str
+    name: str
+    mint: str
+    decimals: Count
+
+
+class Balance(Record):
+    """What can be spent, what open orders hold, and the sum."""
+
+    schema: Literal["oee.balance/1"]
+    token: str
+    free: Amount
+    reserved: Amount
+    total: Amount
+
+
+class EngineStatus(Record):
+    """How the engine is doing."""
+
+    schema: Literal["oee.status/1"]
+    version: str
+    status: Literal["ok", "draining"]
+    speed: Literal["paper", "instant"]
+    started_at: Time
+    uptime_ms: Count
+    seq: Count
+    height: Count
+    queue: Count
+    workers: Count
+    open: Count
+    unknown: Count
+    oldest_open_ms: Count | None
+    today: dict[str, int]
+
+
+class Daemon(Record):
+    """All that a program in another language needs to talk to this daemon."""
+
+    schema: Literal["oee.daemon/1"]
+    url: str
+    token_file: str
+    pid: Count
+    version: str
+    home: str
+    started_at: Time
+
+
+class Orders(Record):
+    """A page of orders, newest last."""
+
+    items: list[Order]
+    next: str | None
+
+
+class Events(Record):
+    """A page of the log, oldest first."""
+
+    items: list[Event]
+    next: str | None
+
+
+class Venues(Record):
+    """All venues."""
+
+    items: list[Venue]
+    next: str | None
+
+
+class Pools(Record):
+    """All pools, or those of a pair."""
+
+    items: list[Pool]
+    next: str | None
+
+
+class Tokens(Record):
+    """All tokens."""
+
+    items: list[Token]
+    next: str | None
+
+
+class Balances(Record):
+    """All balances."""
+
+    items: list[Balance]
+    next: str | None

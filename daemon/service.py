@@ -1,0 +1,40 @@
+"""What the routes reach through Litestar's state: the engine, the hub, and the facts about this daemon.
+
+One value under one name, so that a route has one line to get all that it may use, and no other way to get more.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar, cast
+
+from daemon.live import Hub
+from daemon.metrics import Counts
+from order_engine.engine import Engine
+from order_engine.messages import Record
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+THREADS = 32  # a comparison holds one as long as the slowest venue takes
+
+
+class Service:
+    """Everything that a request can touch."""
+
+    def __init__(self, engine: Engine, hub: Hub, counts: Counts, daemon: Record) -> None:
+        self.engine = engine
+        self.hub = hub
+        self.counts = counts
+        self.daemon = daemon
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
+
+    async def in_thread(self, call: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """The result of a call that blocks, without blocking anybody else."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: call(*arguments, **named))
+
+
+def service_of(scope: Mapping[str, Any]) -> Service:
+    """The service behind a request or a WebSocket."""
+    return cast(Service, scope["litestar_app"].state.service)

@@ -1,0 +1,39 @@
+import pytest
+
+from order_engine.checks import check_capacity, check_funds, check_pair, needs
+from order_engine.errors import Busy, Refused
+from tests.order_engine.given import SOL, a_chain, a_request, venues_of
+
+
+def test_an_order_needs_its_input_and_the_network_fee_of_every_attempt() -> None:
+    assert needs(a_request(input_token="USDC", output_token="SOL", amount_in=7), 3, 5_000) == {"SOL": 15_000, "USDC": 7}
+    assert needs(a_request(amount_in=SOL), 3, 5_000) == {"SOL": SOL + 15_000}
+
+
+def test_the_last_base_unit_can_be_spent_and_not_one_more() -> None:
+    check_funds({"SOL": SOL}, {"SOL": SOL})
+    with pytest.raises(Refused) as refusal:
+        check_funds({"SOL": SOL + 1}, {"SOL": SOL})
+    assert refusal.value.code == "insufficient_balance"
+    assert "has 1 SOL free, the order needs 1.000000001 with its network fees" in refusal.value.message
+
+
+def test_a_token_the_wallet_never_had_counts_as_zero() -> None:
+    with pytest.raises(Refused, match="has 0 JUP free"):
+        check_funds({"JUP": 1}, {})
+
+
+def test_the_limit_itself_is_full() -> None:
+    check_capacity(9, 10)
+    with pytest.raises(Busy) as refusal:
+        check_capacity(10, 10)
+    assert (refusal.value.code, refusal.value.retry_after_s) == ("over_capacity", 1)
+
+
+def test_a_pair_without_a_pool_is_refused_and_every_venue_named(tmp_path) -> None:
+    with a_chain(tmp_path / "chain.db") as chain:
+        venues = venues_of(chain)
+        check_pair(a_request(input_token="USDC", output_token="SOL"), venues)
+        with pytest.raises(Refused, match=r"raydium: no pool, meteora: no pool") as refusal:
+            check_pair(a_request(input_token="WIF", output_token="BONK"), venues)
+        assert refusal.value.code == "no_route"
