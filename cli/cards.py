@@ -101,7 +101,7 @@ def less(quote: Record, best: Record | None) -> str:
 
 
 def _setback(story: Story) -> list[Line]:
-    if story.setback is None:
+    if story.setback is None or story.final:
         return []
     return [[(f"{INDENT}attempt {story.attempt}; the one before ended with {story.setback}", "dim")]]
 

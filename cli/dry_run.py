@@ -9,18 +9,17 @@ from cli import quotes
 from cli.exits import Exit
 from cli.output import Record
 from cli.session import Session
-from order_engine.errors import Refused
-
-DEFAULT_IMPACT_BPS = 300  # of settings.Settings, which is too heavy to import; a test keeps them equal
+from order_engine.amounts import InvalidAmount, parse_amount
+from order_engine.errors import Malformed, Refused
+from order_engine.tokens import TOKENS
 
 
 def dry_run(session: Session, order: Record) -> Exit:
     """Prints the quote that the order would meet. Raises Refused, as the order would be."""
     client, output = session.client, session.output
     quote = client.quote(order["inputToken"], order["outputToken"], order["amount"])
-    best = quotes.best_of(quote)
+    best = _best(quote, order)
     _check_funds(client.balances(), quote)
-    _check_impact(best, order)
     _check_floor(best, quote, order)
     if not output.record(quote, quote["best"]):
         output.show(quotes.lines(quote, output.out))
@@ -40,19 +39,25 @@ def _check_funds(balances: list[Record], quote: Record) -> None:
         )
 
 
-def _check_impact(best: Record, order: Record) -> None:
-    limit = order.get("maxImpactBps", DEFAULT_IMPACT_BPS)
-    if best["priceImpactBps"] > limit:
+def _best(quote: Record, order: Record) -> Record:
+    """The offer that the order would take, within its own limit of impact; the quote knows only that of the home."""
+    limit = order.get("maxImpactBps")
+    offers = quotes.offers_of(quote)
+    if not offers or (limit is None and quote["best"] is None):
+        raise quotes.nobody(quote)
+    best = max(offers, key=lambda offer: (Decimal(offer["netOutput"]), -offer["priceImpactBps"]))
+    if limit is not None and best["priceImpactBps"] > limit:
         raise Refused(
-            f"Selling {order['amount']} {order['inputToken']} moves the best pool ({best['dex']}) by "
+            f"Selling {quote['amount']} {quote['inputToken']} moves the best pool ({best['dex']}) by "
             f"{best['priceImpactBps']} bps, the limit is {limit} bps (--max-impact). Nothing was sent.",
             code="price_impact_too_high",
         )
+    return best
 
 
 def _check_floor(best: Record, quote: Record, order: Record) -> None:
     floor = order.get("minOutput")
-    if floor is not None and _number(floor) > Decimal(best["amountOut"]):
+    if floor is not None and _number(floor, quote["outputToken"]) > Decimal(best["amountOut"]):
         raise Refused(
             f"The best offer, {best['amountOut']} {quote['outputToken']} from {best['dex']}, is below the order's own minimum "
             f"of {floor}. Nothing was sent.",
@@ -61,12 +66,9 @@ def _check_floor(best: Record, quote: Record, order: Record) -> None:
         )
 
 
-def _number(text: str) -> Decimal:
-    from order_engine.amounts import InvalidAmount, parse_amount
-    from order_engine.errors import Malformed
-
+def _number(text: str, token: str) -> Decimal:
     try:
-        parse_amount(text, 18)
+        parse_amount(text, TOKENS[token].decimals)
     except InvalidAmount as error:
         raise Malformed(f"--min-out: {error}", code="invalid_amount", field="--min-out") from error
     return Decimal(text)

@@ -4,6 +4,8 @@ Not the alternate screen, so that what happened can be scrolled back to. This is
 Rich, and only when somebody watches on a terminal.
 """
 
+import atexit
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
@@ -43,6 +45,9 @@ class Live:
             redirect_stderr=False,
             vertical_overflow="crop",
         )
+        atexit.register(
+            self.close
+        )  # a signal may come before anybody could ask for it, and the cursor is hidden by then
         self._live.start(refresh=True)
 
     def event(self, event: Record) -> None:
@@ -70,17 +75,20 @@ class Live:
 
 
 def frame(stories: Sequence[Story], paint: Paint, width: int, height: int, now_ms: int) -> list[Line]:
-    """The cards of all orders if they fit, else a line for each, else as many as fit: those that are not over first."""
+    """The cards of all orders if they fit, else a line for each, else as many as fit: first what needs to be seen."""
     drawn = [cards.card(story, paint, width, now_ms) for story in stories]
     if sum(map(len, drawn)) + len(drawn) <= height - 1 or len(drawn) == 1:
         return _apart(drawn)[: height - 1]
     room = height - 2
-    order = sorted(stories, key=lambda story: story.final)
-    lines = [cards.row(story, paint, now_ms) for story in (order if len(order) > room else stories)[:room]]
-    if len(order) > room:
-        over = sum(story.final for story in stories)
-        lines.append([(f"and {len(order) - room} more; {over} of {len(order)} are over", "dim")])
-    return lines
+    if len(stories) <= room:
+        return [cards.row(story, paint, now_ms) for story in stories]
+    by_need = sorted(stories, key=lambda story: (story.final, story.state == "confirmed"))
+    counts = Counter(story.state for story in by_need)
+    summary = ", ".join(f"{count} {state}" for state, count in counts.items())
+    return [
+        *(cards.row(story, paint, now_ms) for story in by_need[:room]),
+        [(f"and {len(stories) - room} more; of all {len(stories)}: {summary}", "dim")],
+    ]
 
 
 def _apart(drawn: Iterable[list[Line]]) -> list[Line]:

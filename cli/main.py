@@ -3,6 +3,7 @@
 Imports only what every command needs; the commands themselves are in `commands/`, loaded one at a time.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -18,6 +19,8 @@ from cli.lazy import LazyGroup
 from cli.registry import COMMANDS
 from cli.session import Session
 from order_engine.errors import EngineError, Malformed
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 HELP = """Execute DEX orders: quote venues, route, execute, never pay twice.
 
@@ -53,12 +56,22 @@ def run(arguments: Sequence[str]) -> int:
         return Exit.READER_LEFT
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
+    except OSError as error:
+        _silence_stdout()
+        if error.errno not in _DISK or error.filename is not None:
+            return _bug(session, error, arguments)
+        session.output.error(EngineError(f"The output could not be written: {error.strerror}."))
+        return Exit.BUG
     except Exception as error:
         _silence_stdout()
-        from cli.bug_report import report
+        return _bug(session, error, arguments)
 
-        report(session, error, arguments)
-        return Exit.BUG
+
+def _bug(session: Session, error: Exception, arguments: Sequence[str]) -> int:
+    from cli.bug_report import report
+
+    report(session, error, arguments)
+    return Exit.BUG
 
 
 def _invoke(arguments: list[str], session: Session) -> int:
@@ -78,10 +91,13 @@ def _usage_error(error: TyperException) -> Malformed:
     """The same refusal in our words: what is wrong, what may be meant, where to read."""
     context = getattr(error, "ctx", None)
     message = error.format_message()
+    option = str(getattr(error, "option_name", ""))
+    if option[1:2].isdigit():
+        message = f"{option} stands where an option or a positive number such as 1.5 belongs."
     if near := sorted(getattr(error, "possibilities", None) or ()):
         message = f"{error.message}. Did you mean {', '.join(near)}?"
     hint = f"{context.get_usage()}\nTry: {context.command_path} --help" if context is not None else None
-    return Malformed(message, hint=hint, field=getattr(error, "option_name", None))
+    return Malformed(message, hint=hint, field=option or None)
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -81,7 +81,11 @@ def wrap(line: Line, width: int, indent: str) -> list[Line]:
             if used + len(piece) > width and used > len(indent) and piece.strip():
                 lines.append([(indent, "")])
                 used, piece = len(indent), piece.lstrip()
-            lines[-1].append((piece, tone))
+            before, same = lines[-1][-1] if lines[-1] else ("", None)
+            if same == tone:
+                lines[-1][-1] = (before + piece, tone)
+            else:
+                lines[-1].append((piece, tone))
             used += len(piece)
     return lines
 

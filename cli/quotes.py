@@ -7,16 +7,15 @@ from cli.render import table
 from order_engine.errors import Refused
 
 
-def best_of(quote: Record) -> Record:
-    """The offer that would be chosen. Raises Refused, naming why, where no venue gave one."""
-    for offer in quote["quotes"]:
-        if quote["best"] is not None and offer["dex"] == quote["best"]:
-            return dict(offer)
-    reasons = ", ".join(f"{offer['dex']}: {offer.get('reason')}" for offer in quote["quotes"])
-    raise Refused(
-        f"No venue quoted {quote['inputToken']} to {quote['outputToken']} ({reasons or 'there is none'}). Nothing was sent.",
-        hint="See what is traded: oee pools",
-    )
+def offers_of(quote: Record) -> list[Record]:
+    """The venues' offers, without those that made none."""
+    return [offer for offer in quote["quotes"] if "amountOut" in offer]
+
+
+def nobody(quote: Record) -> Refused:
+    """Why nobody would get the order: no venue made an offer, or the best one moves its pool too far."""
+    code = "price_impact_too_high" if offers_of(quote) else "no_route"
+    return Refused(quote["reason"], code=code, hint="See what is traded: oee pools" if code == "no_route" else None)
 
 
 def lines(quote: Record, paint: Paint) -> list[Line]:
@@ -25,19 +24,18 @@ def lines(quote: Record, paint: Paint) -> list[Line]:
     columns = [
         ("", "<"), ("VENUE", "<"), (f"OUT ({quote['outputToken']})", "."), ("vs BEST", ">"), ("FEE", ">"), ("IMPACT", ">"),
     ]  # fmt: skip
-    rows = [_row(offer, best, paint) for offer in quote["quotes"]]
+    rows = [_row(offer, best, paint) for offer in offers_of(quote)]
     head: Line = [(f"Sell {quote['amount']} {quote['inputToken']} for {quote['outputToken']}", "")]
     declined: list[Line] = [
         [(f"{offer['dex']}: no quote: {offer['reason']}", "dim")]
         for offer in quote["quotes"]
         if "amountOut" not in offer
     ]
-    return [head, *table(columns, [row for row in rows if row]), *declined, [(quote["reason"], "dim")]]
+    reason: list[Line] = [[(quote["reason"], "dim")]] if best is not None else []
+    return [head, *(table(columns, rows) if rows else ()), *declined, *reason]
 
 
 def _row(offer: Record, best: Record | None, paint: Paint) -> list[Span | str]:
-    if "amountOut" not in offer:
-        return []
     chosen = offer is best
     tone = "strong" if chosen else ""
     return [

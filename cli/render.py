@@ -34,30 +34,43 @@ def request(order: Record) -> str:
 
 def outcome(order: Record, paint: Paint) -> list[Line]:
     """How an order stands or ended, what came of it, and what to do next."""
-    state, name = state_of(order), short_id(order["orderId"])
+    state = state_of(order)
+    first, *more = _sentences(order, state)
+    return [[paint.state(state), (f"  {first}", "")], *([("  " + text, "")] for text in more)]
+
+
+def outcome_line(order: Record, paint: Paint) -> Line:
+    """The same on one line that begins with the order, for when there are several."""
+    state = state_of(order)
+    return [
+        (f"{short_id(order['orderId'])}  ", ""),
+        paint.state(state),
+        (f"  {'; '.join(_sentences(order, state))}", ""),
+    ]
+
+
+def _sentences(order: Record, state: str) -> list[str]:
     match state:
         case "confirmed":
             fee = f", fee {order['fee']} {order['feeToken']}" if order.get("fee") else ""
-            lines = [
+            return [
                 f"got {order['amountOut']} {order['outputToken']} on {order['routedDex']}{_against_quote(order)}",
                 f"at {order['executedPrice']} {order['outputToken']} per {order['inputToken']}{fee}",
             ]
         case "failed":
-            lines = [
+            return [
                 f"{order['errorCode']} after {_times(order['attempts'])}: {order['error']}",
-                f"Nothing was sold. Again: oee retry {name}",
+                f"Nothing was sold. Again: oee retry {short_id(order['orderId'])}",
             ]
         case "cancelled" | "expired":
-            lines = ["Nothing was sold."]
+            return ["Nothing was sold."]
         case "unknown":
-            lines = [
+            return [
                 f"sent to {order['routedDex']} as {short_hash(order['txHash'] or '?')}, and no answer came.",
                 may_still_land(order),
             ]
         case _:
-            lines = []
-    first = lines[0] if lines else ""
-    return [[paint.state(state), (f"  {first}", "")], *([("  " + text, "")] for text in lines[1:])]
+            return ["The order goes on."]
 
 
 def _against_quote(order: Record) -> str:

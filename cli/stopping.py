@@ -14,6 +14,7 @@ from order_engine.errors import Unreachable
 
 LOOK_MS = 100
 SHOWN = 10
+PATIENCE_MS = 500
 GONE_MS = 30_000  # a daemon that was told to stop finishes what it is doing first
 
 
@@ -30,6 +31,8 @@ def stop_daemon(session: Session, drain_ms: int, *, now: bool) -> Exit:
         _tell_open(session, client, still_open, drain_ms)
         return Exit.PENDING
     os.kill(pid, signal.SIGTERM)
+    if now and not stopped(pid, PATIENCE_MS):
+        os.kill(pid, signal.SIGTERM)  # the second one: no drain; its journal is made for that
     if not stopped(pid, GONE_MS):
         raise Unreachable(
             f"The daemon (pid {pid}) was told to stop and still runs after {durations.short(GONE_MS)}.",
@@ -37,7 +40,7 @@ def stop_daemon(session: Session, drain_ms: int, *, now: bool) -> Exit:
         )
     output.say(f"Stopped the daemon (pid {pid}).")
     if still_open:
-        output.say(f"Nothing is lost: {_orders(still_open)} resume at the next start.")
+        output.say(f"Nothing is lost: what is open ({_orders(still_open)}) resumes at the next start.")
     return Exit.OK
 
 

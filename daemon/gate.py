@@ -113,12 +113,15 @@ class Gate:
         """Who asks, and from where: the answer to those who may not, or None."""
         host = token = None
         hosts = tokens = 0
+        chunked = False
         for name, value in scope["headers"]:
             match name:
                 case b"host":
                     host, hosts = value, hosts + 1
                 case b"authorization":
                     token, tokens = value, tokens + 1
+                case b"transfer-encoding":
+                    chunked = True
                 case b"origin":
                     return problem("forbidden", "Requests from web pages are not taken (the Origin header is set).")
                 case b"sec-fetch-site" if value != b"none":
@@ -127,17 +130,18 @@ class Gate:
             return problem("forbidden", "The Host header must be 127.0.0.1, localhost or [::1], given once.")
         if self._in_flight > IN_FLIGHT_MAX:
             return _too_many(f"{IN_FLIGHT_MAX} requests are being worked on.")
-        if _open_to_all(scope):
-            return None
-        if token is None:
-            return _unauthorized("This call needs the token of the daemon.")
-        scheme, _, secret = token.partition(b" ")
-        right = hmac.compare_digest(sha256(secret).digest(), self._digest)
-        if right and tokens == 1 and scheme.lower() == b"bearer":
-            return None
-        if self._guesses_too_fast():
-            return _too_many(f"More than {WRONG_TOKENS_MAX} wrong tokens within a second.")
-        return _unauthorized("The token is wrong. A daemon that was started again has a new one.")
+        if not _open_to_all(scope):
+            if token is None:
+                return _unauthorized("This call needs the token of the daemon.")
+            scheme, _, secret = token.partition(b" ")
+            right = hmac.compare_digest(sha256(secret).digest(), self._digest)
+            if not right or tokens > 1 or scheme.lower() != b"bearer":
+                if self._guesses_too_fast():
+                    return _too_many(f"More than {WRONG_TOKENS_MAX} wrong tokens within a second.")
+                return _unauthorized("The token is wrong. A daemon that was started again has a new one.")
+        if chunked:  # whatever stands in front of a body must say how long it is
+            return problem("length_required", "A chunked body is not taken. Send it with its Content-Length.")
+        return None
 
     def _guesses_too_fast(self) -> bool:
         now = self._clock.steady_ms()
@@ -165,8 +169,6 @@ class Gate:
                 lengths.append(value)
             elif name == b"content-type":
                 media_types.append(value)
-            elif name == b"transfer-encoding":
-                return problem("length_required", "A chunked body is not taken. Send it with its Content-Length.")
         if optional and lengths in ([], [b"0"]):
             return None
         if len(lengths) != 1 or not lengths[0].isdigit():

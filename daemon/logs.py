@@ -45,7 +45,12 @@ def configure(path: Path, level: str, text_to: TextIO | None = None) -> Callable
     for name in ("uvicorn.error", "uvicorn.access", "uvicorn.asgi", "huey", "websockets", "asyncio"):
         logging.getLogger(name).setLevel(logging.ERROR)  # below that they talk of single requests
     writer.start()
-    return writer.stop
+
+    def stop() -> None:
+        writer.stop()
+        handlers[0].close()
+
+    return stop
 
 
 class _Hand(QueueHandler):

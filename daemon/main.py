@@ -2,7 +2,8 @@
 
     python -m daemon [--foreground]
 
-Exit codes: 0 drained, 2 the configuration cannot be used, 70 the storage broke, 75 already running or the port is taken.
+Exit codes: 0 drained, 1 a bug, 2 the configuration cannot be used, 70 the storage broke, 75 already running or the port is
+taken.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import resource
 import signal
 import socket
 import sys
+import threading
 import time  # noqa: TID251 - to set the zone, not to read a clock
 from collections.abc import Callable
 from typing import NoReturn
@@ -35,9 +37,10 @@ from order_engine.engine import Engine
 from order_engine.home import Home
 from order_engine.settings import ConfigError, Settings, load
 
-DRAINED, CONFIG_ERROR, STORAGE_BROKE, ALREADY_RUNNING = 0, 2, 70, 75
+DRAINED, BUG, CONFIG_ERROR, STORAGE_BROKE, ALREADY_RUNNING = 0, 1, 2, 70, 75
 
-DRAIN_MS = 5_000
+DRAIN_MS = 4_000  # for open orders
+STOP_S = 5.8  # for everything, from the signal to the end
 KEEP_ALIVE_S = 75
 SOCKET_MESSAGE_BYTES = 4 * 1024
 PING_S = 20.0
@@ -58,7 +61,7 @@ def main() -> NoReturn:
         home.make()
         held = lock(home)
         listening = bind(settings.port)
-    except (ConfigError, PermissionError) as error:
+    except (ConfigError, OSError) as error:
         _leave(CONFIG_ERROR, str(error))
     except (AlreadyRunning, PortTaken) as error:
         _leave(ALREADY_RUNNING, str(error))
@@ -72,16 +75,25 @@ def main() -> NoReturn:
         stop_logging()
         _leave(STORAGE_BROKE, f"The storage broke: {reason}")
 
+    files = DaemonFiles(home, new_token())
     try:
         engine = assemble(home, settings, on_fatal)
+        asyncio.run(_serve(engine, settings, files, listening, lambda: _end(stop_logging)))
     except DatabaseUnusable as error:
         log.critical("the storage cannot be used", extra={"facts": {"reason": str(error)}})
         stop_logging()
         _leave(STORAGE_BROKE, str(error))
-    files = DaemonFiles(home, new_token())
-    asyncio.run(_serve(engine, settings, files, listening))
-    stop_logging()
+    except Exception as error:
+        log.critical("the daemon failed", exc_info=error)
+        stop_logging()
+        files.remove()
+        _leave(BUG, f"The daemon failed: {type(error).__name__}: {error}. See {home.log_file}")
     held.release()
+    _end(stop_logging)
+
+
+def _end(stop_logging: Callable[[], None]) -> NoReturn:
+    stop_logging()
     _leave(DRAINED)
 
 
@@ -92,10 +104,12 @@ def _leave(code: int, message: str = "") -> NoReturn:
     os._exit(code)
 
 
-async def _serve(engine: Engine, settings: Settings, files: DaemonFiles, listening: socket.socket) -> None:
+async def _serve(
+    engine: Engine, settings: Settings, files: DaemonFiles, listening: socket.socket, end: Callable[[], NoReturn]
+) -> None:
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, _on_signal(number, stopping, files))
     url, port = f"http://127.0.0.1:{listening.getsockname()[1]}", listening.getsockname()[1]
     record = _record(url, files.home)
@@ -110,12 +124,23 @@ async def _serve(engine: Engine, settings: Settings, files: DaemonFiles, listeni
 
     await stopping.wait()
     log.info("daemon stopping")
+    overdue = threading.Timer(STOP_S, _overdue, (files, end))
+    overdue.daemon = True
+    overdue.start()
     left = await asyncio.to_thread(engine.drain, DRAIN_MS)  # meanwhile reading goes on, and orders are refused
     files.remove()
-    hub.close()
     await server.shutdown(sockets=[listening])
+    hub.close()
     await asyncio.to_thread(engine.close)
+    overdue.cancel()
     log.info("daemon stopped", extra={"facts": {"left_open": left}})
+
+
+def _overdue(files: DaemonFiles, end: Callable[[], NoReturn]) -> None:
+    """Something does not end. What is open is on disk, and the next start goes on with it."""
+    log.warning("daemon stopped without waiting any longer")
+    files.remove()
+    end()
 
 
 def _on_signal(number: signal.Signals, stopping: asyncio.Event, files: DaemonFiles) -> Callable[[], None]:

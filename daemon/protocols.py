@@ -11,12 +11,14 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.protocols.utils import ClientDisconnected
 
 from daemon.answers import Answer
 from daemon.problems import problem
 
 HEAD_S = 5.0  # for a request head to arrive
-SEND_S = 5.0  # for a peer to take what was written, once the buffers are full
+ANSWER_S = 60.0  # for a client to take an answer, once the buffers are full: it may be a pipe into a pager
+SEND_S = 5.0  # the same for a WebSocket reader, who can come back and lose nothing
 HEAD_BYTES = 16 * 1024
 HEADERS = 100
 SOCKET_BUFFER = 64 * 1024  # per WebSocket: a slow reader shall be noticed, not stored for
@@ -45,6 +47,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._send_timer: TimerHandle | None = None
         self._head_bytes = 0
         self._too_large = False
+        self._in_message = False
         self._message_ended = False
         self._upgraded = False
 
@@ -77,6 +80,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._arm()
 
     def on_message_begin(self) -> None:
+        self._in_message = True
         self._head_bytes = 0
         super().on_message_begin()
 
@@ -93,8 +97,14 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        self._in_message = False
         self._message_ended = True
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._in_message and self._head_timer is None and not self.transport.is_closing():
+            self._arm()  # the rest of a body that was answered without being read, or half a head behind it
 
     def _should_upgrade(self) -> bool:
         # What the WebSocket library would drop without an answer is answered here as the plain request it also is.
@@ -110,7 +120,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         if self.cycle is not None and not self.cycle.response_complete:
-            self.transport.abort()  # in the middle of another answer there is no place for this one
+            self.cycle.keep_alive = False  # in the middle of another answer there is no place for this one
+            self.flow.pause_reading()
             return
         if self._too_large:
             limit = f"The request head is larger than {HEAD_BYTES} bytes or has more than {HEADERS} headers."
@@ -122,7 +133,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._send_timer = self.loop.call_later(SEND_S, self.transport.abort)
+        self._send_timer = self.loop.call_later(ANSWER_S, self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -161,6 +172,26 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self._send_timer is not None:
             self._send_timer.cancel()
         super().connection_lost(exc)
+
+    async def send(self, message: Any) -> None:
+        await self.writable.wait()
+        if self.close_sent:  # over something that the parser refused; uvicorn would call it the application's mistake
+            raise ClientDisconnected
+        await super().send(message)
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:  # uvicorn fails over it instead of closing with 1007
+                self.frames = []
+                self.queue.put_nowait({"type": "websocket.disconnect", "code": 1007, "reason": "not UTF-8"})
+                self.conn.fail(1007, "not UTF-8")
+                self.transport.write(b"".join(self.conn.data_to_send()))
+                self.close_sent = True
+                self.transport.close()
+                return
+        super().send_receive_event_to_app()
 
     def pause_writing(self) -> None:
         super().pause_writing()

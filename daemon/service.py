@@ -5,7 +5,7 @@ One value under one name, so that a route has one line to get all that it may us
 
 import asyncio
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar, cast
 
 from daemon.live import Hub
@@ -33,6 +33,11 @@ class Service:
         """The result of a call that blocks, without blocking anybody else."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: call(*arguments, **named))
+
+
+async def committed(answer: "Future[T]") -> T:
+    """What the engine answers once it is on disk. Giving up the wait does not call it back: it may be there already."""
+    return await asyncio.shield(asyncio.wrap_future(answer))
 
 
 def service_of(scope: Mapping[str, Any]) -> Service:

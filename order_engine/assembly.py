@@ -19,6 +19,8 @@ from order_engine.wallet import Wallet
 from order_engine.work_queue import WorkQueue
 from order_engine.workers import Hands, Workers
 
+COMPARISONS = 4  # quotes for people, at the same time; they have threads of their own and take none from orders
+
 
 def assemble(home: Home, settings: Settings, on_fatal: Callable[[str], None], clock: Clock | None = None) -> Engine:
     """An engine over the files of `home`, not yet started. Raises database.DatabaseUnusable for a file that cannot serve.
@@ -34,7 +36,8 @@ def assemble(home: Home, settings: Settings, on_fatal: Callable[[str], None], cl
     venues = [SimulatedVenue(name, chain, clock, settings.quote_ms) for name in (raydium.NAME, meteora.NAME)]
     rules = Rules(settings.attempts, settings.backoff_ms)
     hands = Hands()
-    quoting = ThreadPoolExecutor((settings.workers + 2) * len(venues), thread_name_prefix="quote")
+    quoting = ThreadPoolExecutor(settings.workers * len(venues), thread_name_prefix="quote")
+    comparing = ThreadPoolExecutor(COMPARISONS * len(venues), thread_name_prefix="compare")
 
     def hand_over(living: Living) -> None:
         settlement.watch(living)
@@ -56,7 +59,7 @@ def assemble(home: Home, settings: Settings, on_fatal: Callable[[str], None], cl
         wallet=Wallet(chain, settings.attempts, NETWORK_FEE),
         venues=venues,
         height=chain.height,
-        quoting=quoting,
+        comparing=comparing,
         start_chain=chain.start,
         stop_chain=chain.stop,
     )

@@ -115,6 +115,8 @@ def _spawn(home: Home, output: Path) -> subprocess.Popen[bytes]:
     root = home.config_dir.parent
     if vars(Home.at(root)) == vars(home):
         environment["OEE_HOME"] = str(root)  # absolute: the daemon starts in another folder
+    else:
+        environment.pop("OEE_HOME", None)
     descriptor = os.open(output, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         child = subprocess.Popen(
@@ -135,14 +137,15 @@ def _spawn(home: Home, output: Path) -> subprocess.Popen[bytes]:
 def _make_way(home: Home, daemon: Daemon) -> None:
     with Client(home, autostart=False) as client:
         still_open = int(client.status()["open"])
+        pid = int(client.daemon()["pid"])  # from the daemon itself: a file may be old
     if still_open:
         raise Unreachable(
-            f"The running daemon is {daemon.version} and has {still_open} open orders; this oee is {__version__}.",
+            f"The running daemon is {daemon.version} and has {still_open} open order{'' if still_open == 1 else 's'}; this oee is {__version__}.",
             hint="Run: oee daemon restart",
         )
-    os.kill(daemon.pid, signal.SIGTERM)
-    if not stopped(daemon.pid, READY_MS):
-        raise Unreachable(f"The daemon {daemon.version} (pid {daemon.pid}) did not stop.", hint="Look: oee daemon logs")
+    os.kill(pid, signal.SIGTERM)
+    if not stopped(pid, READY_MS):
+        raise Unreachable(f"The daemon {daemon.version} (pid {pid}) did not stop.", hint="Look: oee daemon logs")
 
 
 def _did_not_start(home: Home, output: Path, seen: int, code: int | None) -> Unreachable:

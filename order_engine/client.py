@@ -41,6 +41,8 @@ def find_daemon(home: Home) -> Daemon | None:
     try:
         found = json.loads(home.daemon_file.read_bytes())
         daemon = Daemon(str(found["url"]), int(found["pid"]), str(found["version"]))
+        if daemon.pid <= 0:  # to the kernel that would be a whole group of processes
+            return None
         os.kill(daemon.pid, 0)
     except (FileNotFoundError, ProcessLookupError, ValueError, KeyError, TypeError):
         return None

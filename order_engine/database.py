@@ -23,8 +23,10 @@ def open_writer(path: Path, migrations: Path, application_id: int) -> sqlite3.Co
     os.close(descriptor)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1_000)
     try:
+        steps = sorted(migrations.glob("[0-9][0-9][0-9]_*.sql"))
+        version = _ours(connection, path, len(steps), application_id)
         _configure(connection)
-        _migrate(connection, path, migrations, application_id)
+        _migrate(connection, path, steps, version, application_id)
     except sqlite3.DatabaseError as error:
         connection.close()
         raise DatabaseUnusable(
@@ -61,16 +63,21 @@ def _configure(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _migrate(connection: sqlite3.Connection, path: Path, migrations: Path, application_id: int) -> None:
-    steps = sorted(migrations.glob("[0-9][0-9][0-9]_*.sql"))
+def _ours(connection: sqlite3.Connection, path: Path, newest: int, application_id: int) -> int:
+    """The schema version of a file that is ours, 0 for an empty one. Reads only. Raises DatabaseUnusable for any other."""
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     found: int = connection.execute("PRAGMA application_id").fetchone()[0]
-    if version and found != application_id:
+    tables: int = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if found != application_id and (found or version or tables):
         raise DatabaseUnusable(f"{path} belongs to another program (application id {found:#x}). It was left as it is.")
-    if version > len(steps):
+    if version > newest:
         raise DatabaseUnusable(
-            f"{path} has schema {version}, this version knows {len(steps)}. It was left as it is. Use the newer oee that wrote it."
+            f"{path} has schema {version}, this version knows {newest}. It was left as it is. Use the newer oee that wrote it."
         )
+    return version
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, steps: list[Path], version: int, application_id: int) -> None:
     if version == len(steps):
         return
     if version:

@@ -18,7 +18,7 @@ from order_engine.clock import Clock, timestamp
 from order_engine.errors import Draining, DuplicateKey, NotFound, Refused, TooLateToCancel
 from order_engine.events import Cancelled, LogEntry, Pending, Recorded
 from order_engine.feed import Feed
-from order_engine.journal import Journal, KeyTaken, OrderQuery, Superseded
+from order_engine.journal import Journal, OrderQuery, Superseded
 from order_engine.lifecycle import IllegalStep
 from order_engine.messages import Record
 from order_engine.orders import Order, OrderRequest, Status
@@ -76,7 +76,7 @@ class Engine:
         wallet: Wallet,
         venues: Sequence[Venue],
         height: Callable[[], int],
-        quoting: Executor,
+        comparing: Executor,
         start_chain: Callable[[], None],
         stop_chain: Callable[[], None],
     ) -> None:
@@ -91,12 +91,13 @@ class Engine:
         self._wallet = wallet
         self._venues = venues
         self._height = height
-        self._quoting = quoting
+        self._comparing = comparing
         self._start_chain = start_chain
         self._stop_chain = stop_chain
         self._sweeper = Sweeper(journal, queue, hands)
         self._tally = Tally(clock)
-        self._accepting = threading.Lock()  # between the check for room and the taking of it
+        self._accepting = threading.Lock()  # between the check for room, or for a key, and the taking of it
+        self._coming: dict[str, Future[Submission]] = {}  # by client order id: their commit is under way
         self._draining = False
         self._started_at = clock.now_ms()
         self._started_steady = clock.steady_ms()
@@ -137,7 +138,7 @@ class Engine:
         self._settlement.stop()
         self._journal.close()
         self._stop_chain()
-        self._quoting.shutdown(wait=False, cancel_futures=True)
+        self._comparing.shutdown(wait=False, cancel_futures=True)
 
     def _after_commit(self, recorded: Sequence[Recorded]) -> None:
         """In the journal's thread, after each commit: new orders go to the queue, finished ones give free what they held."""
@@ -157,47 +158,40 @@ class Engine:
     def submit(self, request: OrderRequest, retry_of: str | None = None) -> "Future[Submission]":
         """Accepts an order: the future has it once it is on disk.
 
-        Raises Draining, Busy or Refused when nothing was stored. The future fails with DuplicateKey when the client order
-        id belongs to another order; the same order under the same id is given again.
+        Raises Draining, Busy or Refused when nothing was stored, and DuplicateKey when the client order id belongs to
+        another order (or fails with it, while that one is being written); the same order under the same id is given again.
         """
         if self._draining:
             raise Draining(
                 "The daemon is stopping and takes no new orders. Nothing was stored.", hint="Try again soon."
             )
-        if request.client_order_id is not None:
-            earlier = self._journal.order_by_key(request.client_order_id)
-            if earlier is not None:
-                answer: Future[Submission] = Future()
-                answer.set_result(_same_order(earlier, request))
-                return answer
-        check_pair(request, self._venues)
-        order_id = str(uuid_utils.uuid7())
+        key, order_id, answer = request.client_order_id, str(uuid_utils.uuid7()), _promise()
         with self._accepting:
+            if key is not None:
+                # First those whose commit is under way, then those on disk: what is in neither is new.
+                if (coming := self._coming.get(key)) is not None:
+                    return _once_it_came(coming, request)
+                if (earlier := self._journal.order_by_key(key)) is not None:
+                    answer.set_result(_same_order(earlier, request))
+                    return answer
+            check_pair(request, self._venues)
             check_capacity(len(self._wallet), self.settings.max_open_orders)
             self._wallet.hold(order_id, request)
-        committed = self._journal.create(order_id, Pending(self._clock.now_ms(), request, retry_of))
-        return self._submission(order_id, request, committed)
-
-    def _submission(self, order_id: str, request: OrderRequest, committed: "Future[Recorded]") -> "Future[Submission]":
-        answer: Future[Submission] = Future()
+            if key is not None:
+                self._coming[key] = answer
 
         def pass_on(done: "Future[Recorded]") -> None:
+            if key is not None:
+                with self._accepting:
+                    del self._coming[key]
             error = done.exception()
             if error is None:
                 answer.set_result(Submission(done.result().order, created=True))
-                return
-            self._wallet.release(order_id)
-            try:
-                if not isinstance(error, KeyTaken):
-                    raise error
-                earlier = self._journal.order_by_key(str(request.client_order_id))
-                if earlier is None:
-                    raise error
-                answer.set_result(_same_order(earlier, request))
-            except Exception as reason:
-                answer.set_exception(reason)
+            else:
+                self._wallet.release(order_id)
+                answer.set_exception(error)
 
-        committed.add_done_callback(pass_on)
+        self._journal.create(order_id, Pending(self._clock.now_ms(), request, retry_of)).add_done_callback(pass_on)
         return answer
 
     def retry(self, order_id: str, slippage_bps: int | None = None) -> "Future[Submission]":
@@ -228,7 +222,7 @@ class Engine:
 
     def compare(self, ask: Ask) -> Comparison:
         """Asks all venues and says who would get the order. Takes as long as they do; stores nothing."""
-        offers = ask_venues(self._venues, ask, self.settings.quote_deadline_ms, self._quoting)
+        offers = ask_venues(self._venues, ask, self.settings.quote_deadline_ms, self._comparing)
         route = best_route(ask, offers, Limits(self.settings.slippage_bps, self.settings.max_impact_bps, floor=None))
         if isinstance(route, NoRoute):
             return Comparison(ask, offers, None, route.message)
@@ -302,6 +296,27 @@ class Engine:
             "queue": self._queue.depth(),
             "workers": self._queue.alive(),
         } | self._tally.status()
+
+
+def _promise() -> "Future[Submission]":
+    """A future that its reader cannot take back: the order is stored, or not, whether or not anybody waits to hear of it."""
+    answer: Future[Submission] = Future()
+    answer.set_running_or_notify_cancel()
+    return answer
+
+
+def _once_it_came(coming: "Future[Submission]", request: OrderRequest) -> "Future[Submission]":
+    """What the order that is being written under the same key answers to a second one."""
+    answer = _promise()
+
+    def pass_on(done: "Future[Submission]") -> None:
+        try:
+            answer.set_result(_same_order(done.result().order, request))
+        except Exception as reason:
+            answer.set_exception(reason)
+
+    coming.add_done_callback(pass_on)
+    return answer
 
 
 def _same_order(earlier: Order, request: OrderRequest) -> Submission:

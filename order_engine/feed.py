@@ -1,6 +1,7 @@
 """What was committed goes out from here, to whoever listens. Nothing is ever published that is not on disk."""
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 
 from order_engine.events import Recorded
@@ -18,13 +19,16 @@ class Feed:
 
     def __init__(self) -> None:
         self._listeners: tuple[Listener, ...] = ()
+        self._changing = threading.Lock()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Adds a listener for all later commits. Returns the call that takes it off again."""
-        self._listeners = (*self._listeners, listener)
+        with self._changing:
+            self._listeners = (*self._listeners, listener)
 
         def unsubscribe() -> None:
-            self._listeners = tuple(other for other in self._listeners if other is not listener)
+            with self._changing:
+                self._listeners = tuple(other for other in self._listeners if other is not listener)
 
         return unsubscribe
 

@@ -9,6 +9,7 @@ import logging
 import queue
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -38,7 +39,8 @@ _INSERT = """INSERT INTO orders (id, client_order_id, status, version, epoch, de
 _UPDATE = "UPDATE orders SET status = ?, version = ?, epoch = ?, dex = ?, state = ? WHERE id = ? AND version = ?"
 _EVENT = "INSERT INTO events (seq, order_id, version, at, facts) VALUES (?, ?, ?, ?, ?)"
 _LOG = "SELECT e.seq, e.order_id, e.facts, o.state FROM events e JOIN orders o ON o.id = e.order_id"
-_OPEN = f"status IN ({', '.join(repr(status.value) for status in OPEN)})"  # spelled like the partial index
+_OPEN_STATUS = ", ".join(repr(status.value) for status in OPEN)  # spelled like the partial index
+_OPEN = f"FROM orders INDEXED BY orders_open WHERE status IN ({_OPEN_STATUS}) ORDER BY n"
 
 
 class Superseded(Exception):
@@ -86,8 +88,7 @@ class Journal:
         self._db.execute("PRAGMA wal_autocheckpoint = 0")  # the writer does it between commits
         self._epoch: int = self._db.execute("UPDATE daemon SET epoch = epoch + 1 RETURNING epoch").fetchone()[0]
         self._seq: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0]
-        self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._idle_readers: deque[sqlite3.Connection] = deque()
         self._inbox: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self.commits = 0
         self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
@@ -108,6 +109,7 @@ class Journal:
 
     def _put(self, order: Order, event: Event) -> "Future[Recorded]":
         done: Future[Recorded] = Future()
+        done.set_running_or_notify_cancel()  # it will be written, whether or not anybody waits for it
         self._inbox.put(_Write(order, event, done))
         return done
 
@@ -115,8 +117,8 @@ class Journal:
         """Writes what is waiting, then closes. Later writes are never answered."""
         self._inbox.put(None)
         self._thread.join()
-        for reader in self._readers:
-            reader.close()
+        while self._idle_readers:
+            self._idle_readers.pop().close()
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._db.close()
 
@@ -150,7 +152,7 @@ class Journal:
                     seq += 1
                     recorded.append(answer)
                 answers.append(answer)
-        except sqlite3.Error as error:  # rolled back, so it is certain that nothing was stored
+        except Exception as error:  # rolled back, so it is certain that nothing was stored
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             _log.error("the journal refused a batch", extra={"facts": {"error": str(error), "orders": len(batch)}})
@@ -171,8 +173,14 @@ class Journal:
             else:
                 write.done.set_exception(answer)
         if self.commits % CHECKPOINT_COMMITS == 0:
-            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            self._checkpoint()
         return True
+
+    def _checkpoint(self) -> None:
+        try:
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.Error as error:  # the log only grows for a while: everything in it is safe
+            _log.error("the journal's log could not be taken in", extra={"facts": {"error": str(error)}})
 
     def _write(self, write: _Write, seq: int) -> Recorded | Exception:
         event = write.event
@@ -204,11 +212,14 @@ class Journal:
     # reading
 
     def _read(self, sql: str, arguments: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        reader: sqlite3.Connection | None = getattr(self._local, "reader", None)
-        if reader is None:
-            reader = self._local.reader = database.open_reader(self._path)
-            self._readers.append(reader)
-        return reader.execute(sql, arguments).fetchall()
+        try:
+            reader = self._idle_readers.pop()
+        except IndexError:
+            reader = database.open_reader(self._path)
+        try:
+            return reader.execute(sql, arguments).fetchall()
+        finally:
+            self._idle_readers.append(reader)
 
     def last_seq(self) -> int:
         """The number of the newest committed event."""
@@ -226,11 +237,11 @@ class Journal:
 
     def open_orders(self) -> list[Order]:
         """Every order that is not final, oldest first."""
-        return [_order(state) for (state,) in self._read(f"SELECT state FROM orders WHERE {_OPEN} ORDER BY n")]  # noqa: S608 - our own words
+        return [_order(state) for (state,) in self._read("SELECT state " + _OPEN)]
 
     def open_ids(self) -> list[str]:
         """The ids of every order that is not final, oldest first."""
-        return [order_id for (order_id,) in self._read(f"SELECT id FROM orders WHERE {_OPEN} ORDER BY n")]  # noqa: S608 - our own words
+        return [order_id for (order_id,) in self._read("SELECT id " + _OPEN)]
 
     def orders(self, query: OrderQuery) -> tuple[list[Order], int | None]:
         """A page of orders, newest last, and the cursor of the page before it in time (None when there is none)."""
@@ -288,7 +299,7 @@ def _conditions(query: OrderQuery) -> tuple[list[str], list[object]]:
     return conditions, arguments
 
 
-def _unavailable(path: Path, error: sqlite3.Error) -> StorageUnavailable:
+def _unavailable(path: Path, error: Exception) -> StorageUnavailable:
     return StorageUnavailable(
         f"The journal {path} took nothing: {error}. Nothing was stored.",
         hint="Check the disk (oee doctor), then send it again.",

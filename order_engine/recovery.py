@@ -5,9 +5,8 @@ Both do the same, from the same truth: an open order that nobody has in hand and
 
 import logging
 import threading
+from typing import Protocol
 
-from order_engine.journal import Journal
-from order_engine.work_queue import WorkQueue
 from order_engine.workers import Hands
 
 SWEEP_S = 3.0
@@ -15,7 +14,24 @@ SWEEP_S = 3.0
 _log = logging.getLogger(__name__)
 
 
-def requeue_missing(journal: Journal, queue: WorkQueue, hands: Hands) -> int:
+class OpenOrders(Protocol):
+    """Where the truth is: the journal."""
+
+    def open_ids(self) -> list[str]:
+        """The ids of every order that is not final, oldest first."""
+
+
+class Queue(Protocol):
+    """What hands ids to workers, and may lose them."""
+
+    def put(self, order_id: str) -> None:
+        """Hands an id to the next free worker."""
+
+    def waiting(self) -> set[str]:
+        """The ids that no worker has taken yet."""
+
+
+def requeue_missing(journal: OpenOrders, queue: Queue, hands: Hands) -> int:
     """Queues every open order that nobody works on. Returns how many. An order queued twice by a race is harmless."""
     queued = queue.waiting()
     missing = hands.missing(journal.open_ids(), queued)
@@ -27,7 +43,7 @@ def requeue_missing(journal: Journal, queue: WorkQueue, hands: Hands) -> int:
 class Sweeper:
     """Looks every few seconds for orders that the queue lost."""
 
-    def __init__(self, journal: Journal, queue: WorkQueue, hands: Hands) -> None:
+    def __init__(self, journal: OpenOrders, queue: Queue, hands: Hands) -> None:
         self._journal, self._queue, self._hands = journal, queue, hands
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._sweep, name="sweeper", daemon=True)

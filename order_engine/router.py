@@ -5,6 +5,7 @@ impact, then to the venue named first, so that the same offers always give the s
 an output, the gross one decides.)
 """
 
+import logging
 from collections.abc import Sequence
 from concurrent.futures import Executor, wait
 
@@ -15,6 +16,8 @@ from order_engine.errors import EngineError
 from order_engine.quotes import Ask, Declined, Offer, Quote
 from order_engine.tokens import TOKENS
 from order_engine.venues.venue import Venue
+
+_log = logging.getLogger(__name__)
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -43,7 +46,7 @@ class Limits(msgspec.Struct, frozen=True):
 
 def ask_venues(venues: Sequence[Venue], ask: Ask, deadline_ms: int, executor: Executor) -> tuple[Offer, ...]:
     """Every venue's answer, in the order of `venues`. All are asked at once; who is late is noted as declined."""
-    asked = [executor.submit(_offer, venue, ask) for venue in venues]
+    asked = [executor.submit(offer_of, venue, ask) for venue in venues]
     for late in wait(asked, timeout=deadline_ms / 1_000).not_done:
         late.cancel()  # nobody waits for it any more; where it has not begun, it need not
     return tuple(
@@ -54,12 +57,15 @@ def ask_venues(venues: Sequence[Venue], ask: Ask, deadline_ms: int, executor: Ex
     )
 
 
-def _offer(venue: Venue, ask: Ask) -> Offer:
+def offer_of(venue: Venue, ask: Ask) -> Offer:
     """A venue's quote, or why there is none. A quote that makes no sense counts as no answer."""
     try:
         quote = venue.quote(ask)
     except EngineError as error:
         return Declined(venue.name, error.code, error.message)
+    except Exception as error:  # an adapter is another system's code: its bugs are no answer, and shall not stop us
+        _log.exception("a venue broke", extra={"facts": {"dex": venue.name}})
+        return Declined(venue.name, "venue_unavailable", f"it broke with {type(error).__name__}")
     if not 0 < quote.net_out <= quote.amount_out or quote.dex != venue.name:
         return Declined(venue.name, "venue_unavailable", f"a quote that makes no sense: {quote}")
     return quote

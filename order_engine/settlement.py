@@ -78,24 +78,22 @@ class SettlementWatch:
     def _end_pauses(self) -> None:
         now = self._clock.steady_ms()
         while self._pauses and self._pauses[0][0] <= now:
-            living = heapq.heappop(self._pauses)[2]
-            self._resume(living, None)
+            self._advance(heapq.heappop(self._pauses)[2], answer=(None,))
 
     def _on_block(self, height: int) -> None:
         waiting, self._for_block = self._for_block, []
         for beyond, living in waiting:
             if height > beyond:
-                self._resume(living, height)
+                self._advance(living, answer=(height,))
             else:
                 self._for_block.append((beyond, living))
 
-    def _resume(self, living: Living, result: object) -> None:
-        living.resume(result)
-        self._advance(living)
-
-    def _advance(self, living: Living) -> None:
-        """Performs effects until the life has to wait for something, is handed on, or is over. A bug ends here, loudly."""
+    def _advance(self, living: Living, answer: tuple[object] | None = None) -> None:
+        """Gives the life the answer it waited for, if there is one, and performs effects until it has to wait again, is
+        handed on, or is over. A bug ends here, loudly, and for this life alone."""
         try:
+            if answer is not None:
+                living.resume(answer[0])
             while (effect := living.effect) is not None:
                 match effect:
                     case Height() | LookUp() | Send():
@@ -145,7 +143,7 @@ class SettlementWatch:
     def _after_commit(self, living: Living, done: "Future[Recorded]") -> None:
         error = done.exception()
         if error is None:
-            self._resume(living, done.result().order)
+            self._advance(living, answer=(done.result().order,))
             return
         if not isinstance(error, Superseded):
             _log.error("a record was not taken", extra={"facts": {"order": living.order_id, "error": str(error)}})

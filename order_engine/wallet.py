@@ -30,9 +30,9 @@ class Wallet:
         `checked=False` is for orders that were accepted before: their hold is a fact.
         """
         needed = needs(request, self._attempts, self._network_fee)
-        balances = self._chain.balances() if checked else {}
         with self._lock:
             if checked:
+                balances = self._chain.balances()  # under the lock: or a hold may go, unseen, with what it was for
                 check_funds(needed, {token: balances.get(token, 0) - self._held.get(token, 0) for token in needed})
             self._holds[order_id] = needed
             for token, units in needed.items():
@@ -46,8 +46,8 @@ class Wallet:
 
     def balances(self) -> Mapping[str, tuple[int, int]]:
         """Per token: what is free, and what open orders hold."""
-        balances = self._chain.balances()
         with self._lock:
+            balances = self._chain.balances()
             return {
                 token: (max(total - self._held.get(token, 0), 0), self._held.get(token, 0))
                 for token, total in balances.items()

@@ -10,6 +10,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,7 @@ class IdSerializer(Serializer):  # type: ignore[misc]
         return json.dumps([message.id, message.args[0], message.priority]).encode()
 
     def _deserialize(self, data: bytes) -> Message:
-        task_id, order_id, priority = json.loads(data)
-        if not (isinstance(task_id, str) and isinstance(order_id, str)):
-            raise ValueError("a task that is not ours")
+        task_id, order_id, priority = _read(data)
         return Message(
             task_id, TASK, eta=None, retries=0, retry_delay=0, priority=priority, args=(order_id,), kwargs={},
             on_complete=None, on_error=None,
@@ -100,7 +99,11 @@ class WorkQueue(SqliteHuey):  # type: ignore[misc]
 
     def waiting(self) -> set[str]:
         """The ids that no worker has taken yet."""
-        return {json.loads(data)[1] for data in self.storage.enqueued_items()}
+        ids: set[str] = set()
+        for data in self.storage.enqueued_items():
+            with suppress(ValueError):  # a worker will refuse it
+                ids.add(_read(data)[1])
+        return ids
 
     def depth(self) -> int:
         """How many ids no worker has taken yet."""
@@ -124,6 +127,14 @@ class WorkQueue(SqliteHuey):  # type: ignore[misc]
             if self.alive() < self.workers:
                 _log.warning("a worker died and is replaced", extra={"facts": {"alive": self.alive()}})
                 self._consumer.check_worker_health()
+
+
+def _read(data: bytes) -> tuple[str, str, float | None]:
+    """What a task says: task id, order id, priority. Raises ValueError for anything that is not ours."""
+    match json.loads(data):
+        case [str(task_id), str(order_id), None | int() | float() as priority]:
+            return task_id, order_id, priority
+    raise ValueError("a task that is not ours")
 
 
 def _task(work: Callable[[str], None]) -> Callable[[str], None]:

@@ -134,6 +134,9 @@ class Workers:
                     return self._venues[effect.quote.dex].build(effect.ask, effect.quote, effect.min_out, effect.nonce)
                 except EngineError as error:
                     raise VenueUnavailable(error.message) from error
+                except Exception as error:  # as with quotes: an adapter's bug is a venue that does not answer
+                    _log.exception("a venue broke", extra={"facts": {"dex": effect.quote.dex}})
+                    raise VenueUnavailable(f"{effect.quote.dex} broke with {type(error).__name__}") from error
             case Send():
                 self._chain.send(effect.transaction)
                 return None

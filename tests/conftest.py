@@ -144,7 +144,7 @@ def run_daemon(root: Path, **extra: str) -> subprocess.CompletedProcess[str]:
 
 def _environment(root: Path, extra: Mapping[str, str]) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("OEE_")}
-    return inherited | {"OEE_HOME": str(root), "OEE_SIM_SPEED": "instant", "OEE_PORT": "0"} | extra
+    return inherited | {"OEE_HOME": str(root), "OEE_SIM_SPEED": "instant", "OEE_PORT": "0"} | dict(extra)
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,7 @@ def _readable(line: str) -> Line:
         record: dict[str, Any] = dict(json.loads(line))
     except (ValueError, TypeError):
         return [(line, "")]
-    at, level, message = (str(record.pop(name, "")) for name in ("at", "level", "message"))
+    at, level, event = (str(record.pop(name, "")) for name in ("timestamp", "level", "event"))
     tone = {"error": "fail", "critical": "fail", "warning": "warn"}.get(level, "dim")
     facts = " ".join(f"{name}={value}" for name, value in record.items())
-    return [(f"{at[11:23]}  ", "dim"), (f"{level:<8}", tone), (f"  {message}  ", ""), (facts, "dim")]
+    return [(f"{at[11:23]}  ", "dim"), (f"{level:<8}", tone), (f"  {event}  ", ""), (facts, "dim")]

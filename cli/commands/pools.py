@@ -6,7 +6,7 @@ import typer
 
 from cli.exits import Exit
 from cli.output import Record
-from cli.render import table
+from cli.render import short_hash, table
 from cli.session import Session
 from order_engine.errors import Malformed, NotFound
 
@@ -46,4 +46,4 @@ def pools(
 def _row(pool: Record) -> list[str]:
     names = ("price", "feeBps", "reserveA", "reserveB")
     pair = f"{pool['tokenA']}/{pool['tokenB']}"
-    return [pool["dex"], pool["pool"], pool["model"], pair, *(str(pool[name]) for name in names)]
+    return [pool["dex"], short_hash(pool["pool"]), pool["model"], pair, *(str(pool[name]) for name in names)]

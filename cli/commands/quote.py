@@ -46,10 +46,10 @@ def quote(
 
 def _show(session: Session, record: Record) -> Exit:
     output = session.output
-    if record["best"] is None:
-        if output.json:
-            output.record(record)
-        quotes.best_of(record)
-    if not output.record(record, record["best"]):
+    if output.human:
         output.show(quotes.lines(record, output.out))
+    elif record["best"] is not None or not output.quiet:
+        output.record(record, record["best"])
+    if record["best"] is None:
+        raise quotes.nobody(record)
     return Exit.OK

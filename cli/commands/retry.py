@@ -9,7 +9,7 @@ from cli.exits import Exit, of_code, worst
 from cli.output import ORDER_FIELDS, Record
 from cli.paint import state_of
 from cli.session import Session
-from order_engine.errors import EngineError, Malformed, OutcomeUnknown, Refused
+from order_engine.errors import EngineError, Malformed, OutcomeUnknown
 
 
 def retry(
@@ -67,8 +67,8 @@ def _retry(session: Session, order: Record | EngineError, slippage_bps: int | No
             name = render.short_id(order["orderId"])
             raise OutcomeUnknown(f"{name} is not retried. {render.may_still_land(order)}")
         new = session.client.retry(order["orderId"], slippage_bps=slippage_bps)
-    except (Refused, OutcomeUnknown, EngineError) as error:
-        if error.code == "unreachable":
+    except EngineError as error:
+        if error.code == "unreachable":  # so are all the others
             raise
         output.error(error)
         return of_code(error.code)

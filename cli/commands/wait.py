@@ -73,8 +73,7 @@ class _Ended:
         if output.quiet and not reached:
             return
         if not output.record(order, order["orderId"]):
-            first, *more = render.outcome(order, output.out)
-            output.show([[(f"{render.short_id(order['orderId'])}  ", ""), *first], *more], cut=False)
+            output.show([render.outcome_line(order, output.out)], cut=False)
 
     def close(self) -> None:
         """Everything is told already."""

@@ -17,7 +17,7 @@ from daemon.problems import internal_problem, record_of
 from daemon.query import KEY, PAIR, SINCE, STATUS, matching, number, read_query
 from daemon.routes.ids import read_id
 from daemon.schemas import Accepted, Events, Order, Orders
-from daemon.service import Service, service_of
+from daemon.service import Service, committed, service_of
 from order_engine.engine import Engine, OrderQuery, Submission  # type: ignore[attr-defined]
 from order_engine.errors import EngineError, Malformed
 from order_engine.messages import Record, event_record, order_record
@@ -60,7 +60,7 @@ async def submit(request: Request[Any, Any, Any]) -> ASGIResponse:
     key = _key_of(request)
     if key is not None and fields.setdefault("clientOrderId", key) != key:
         raise Malformed(f"{_KEY} and clientOrderId are different keys. Give one of them.", field=_KEY)
-    return _accepted(await asyncio.wrap_future(engine.submit(read_order(fields, engine.settings))))
+    return _accepted(await committed(engine.submit(read_order(fields, engine.settings))))
 
 
 @post(
@@ -145,7 +145,7 @@ async def retry(request: Request[Any, Any, Any]) -> ASGIResponse:
     body = body_of(request.scope)
     slippage_bps = read_retry(read_json(body)) if body else None
     submitted = await service.in_thread(_retry, service.engine, order_id, slippage_bps, _key_of(request))
-    return _accepted(await asyncio.wrap_future(submitted))
+    return _accepted(await committed(submitted))
 
 
 def _named(request: Request[Any, Any, Any]) -> tuple[Service, str]:
@@ -234,7 +234,7 @@ async def _result(line: int, submitted: "Future[Submission] | EngineError") -> b
     try:
         if isinstance(submitted, EngineError):
             raise submitted
-        submission = submitted.result() if submitted.done() else await asyncio.wrap_future(submitted)
+        submission = submitted.result() if submitted.done() else await committed(submitted)
         return encode(order_record(submission.order)) + b"\n"
     except EngineError as error:
         return encode(record_of(error, line=line)) + b"\n"

@@ -11,14 +11,15 @@ from typing import Any
 
 from litestar import WebSocket, websocket
 from litestar.exceptions import WebSocketDisconnect
+from litestar.openapi.spec import Schema
 from uvicorn.protocols.utils import ClientDisconnected
 
 from daemon.answers import encode
 from daemon.live import EVERYTHING, Reader
 from daemon.problems import internal_problem, record_of
-from daemon.query import SEQ_MAX, matching, read_query
+from daemon.query import SEQ_MAX, Parameter, read_query
 from daemon.routes.ids import read_id
-from daemon.service import Service, service_of
+from daemon.service import Service, committed, service_of
 from order_engine.clock import Clock, SystemClock
 from order_engine.errors import EngineError, Malformed, NotFound
 from order_engine.requests import Fields, read_json, read_order, refuse_unknown, whole_number
@@ -79,7 +80,8 @@ async def execute(socket: Socket) -> None:
         order_id = read_query(socket.scope["query_string"], _EXISTING).get("orderId")
         if order_id is None:
             async with asyncio.timeout(FIRST_MESSAGE_S):
-                order_id = await _submit(service, await _text(socket))
+                text = await _text(socket)
+            order_id = await _submit(service, text)
     except TimeoutError:
         await _refuse(socket, Malformed(f"No order came within {FIRST_MESSAGE_S:g} s."))
     except EngineError as error:
@@ -93,20 +95,19 @@ async def execute(socket: Socket) -> None:
         await _stream(service, socket, order_id)
 
 
-_EXISTING = {"orderId": matching(r"[0-9a-f-]{1,64}", "an order id", "An order that exists: follow it, send none.")}
+_EXISTING = {"orderId": Parameter(lambda text, _: read_id(text), Schema(), "Follow this order; send none.")}
 
 
 async def _submit(service: Service, text: str) -> str:
     request = read_order(read_json(text), service.engine.settings)
-    submission = await asyncio.wrap_future(service.engine.submit(request))
-    return submission.order.order_id
+    return (await committed(service.engine.submit(request))).order.order_id
 
 
 async def _stream(service: Service, socket: Socket, order_id: str) -> None:
     try:
         found = await service.in_thread(service.engine.order, read_id(order_id))
     except EngineError as error:
-        await _refuse(socket, error, NO_SUCH_ORDER if isinstance(error, NotFound) else POLICY)
+        await _refuse(socket, error)
         return
     reader = Reader(service.hub, socket.send_text)
     reader.subscribe(found.order_id, 0)
@@ -222,10 +223,10 @@ async def _say(socket: Socket, message: dict[str, Any]) -> None:
     await socket.send_text(encode(message).decode())
 
 
-async def _refuse(socket: Socket, error: EngineError, code: int = POLICY) -> None:
+async def _refuse(socket: Socket, error: EngineError) -> None:
     with suppress(WebSocketDisconnect, ClientDisconnected):
         await _say(socket, {"type": "error"} | record_of(error))
-        await socket.close(code, error.code)
+        await socket.close(NO_SUCH_ORDER if isinstance(error, NotFound) else POLICY, error.code)
 
 
 async def _end(socket: Socket, code: int) -> None:

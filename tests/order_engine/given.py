@@ -261,3 +261,13 @@ def locked(path: Path) -> Iterator[None]:
         finally:
             with suppress(sqlite3.Error):
                 other.execute("ROLLBACK")
+
+
+def fill_up(journal: Journal) -> None:
+    """No page more may be taken: what a full disk says to SQLite before anything of a transaction is written."""
+    (pages,) = journal._db.execute("PRAGMA page_count").fetchone()
+    journal._db.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def make_room(journal: Journal) -> None:
+    journal._db.execute("PRAGMA max_page_count = 1000000")

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from order_engine.checks import check_capacity, check_funds, check_pair, needs
@@ -30,7 +32,7 @@ def test_the_limit_itself_is_full() -> None:
     assert (refusal.value.code, refusal.value.retry_after_s) == ("over_capacity", 1)
 
 
-def test_a_pair_without_a_pool_is_refused_and_every_venue_named(tmp_path) -> None:
+def test_a_pair_without_a_pool_is_refused_and_every_venue_named(tmp_path: Path) -> None:
     with a_chain(tmp_path / "chain.db") as chain:
         venues = venues_of(chain)
         check_pair(a_request(input_token="USDC", output_token="SOL"), venues)

@@ -114,7 +114,12 @@ def test_what_landed_is_confirmed_with_the_ledgers_figures() -> None:
     driven = submitted()
     driven.looks(7, LANDED)
     confirmed = driven.records(Confirmed)
-    assert (confirmed.tx_hash, confirmed.amount_out, confirmed.fee, confirmed.height) == ("signature", 999_000, 2_500, 7)
+    assert (confirmed.tx_hash, confirmed.amount_out, confirmed.fee, confirmed.height) == (
+        "signature",
+        999_000,
+        2_500,
+        7,
+    )
     assert confirmed.quoted_out == 1_000_000
     assert driven.over
 
@@ -167,7 +172,11 @@ def test_what_landed_as_failed_leads_to_the_next_attempt_with_the_reason() -> No
     driven = submitted()
     driven.looks(7, SLIPPED)
     again = driven.records(Routing)
-    assert (again.attempt, again.previous_error_code, again.previous_error) == (2, "slippage_exceeded", "The chain refused.")
+    assert (again.attempt, again.previous_error_code, again.previous_error) == (
+        2,
+        "slippage_exceeded",
+        "The chain refused.",
+    )
     driven.give(Pause)
     driven.quotes()
     driven.records(Building)

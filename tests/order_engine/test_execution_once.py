@@ -5,14 +5,26 @@ silent. Each seed is another history.
 """
 
 from collections import Counter
-from random import Random
+from random import Random  # noqa: TID251 - seeded
 from typing import Any
 
 import pytest
 
 from order_engine.errors import EngineError, OutcomeUnknown, VenueUnavailable
 from order_engine.events import Unanswered
-from order_engine.execution import AskVenues, Build, Effect, Height, Living, LookUp, NextBlock, Pause, Record, Rules, Send
+from order_engine.execution import (
+    AskVenues,
+    Build,
+    Effect,
+    Height,
+    Living,
+    LookUp,
+    NextBlock,
+    Pause,
+    Record,
+    Rules,
+    Send,
+)
 from order_engine.lifecycle import apply
 from order_engine.orders import Order, Status, Transaction
 from order_engine.venues.venue import Landed
@@ -122,7 +134,9 @@ def test_whatever_happens_an_order_is_executed_at_most_once_and_reported_as_it_w
         assert outcome_fits(order, world.ledger), f"seed {seed}: {order} {world.ledger}"
         assert order.attempts <= 3, f"seed {seed}"
         seen += world.seen + Counter([order.status.value, f"attempt {order.attempts}"])
-    never = {"lost", "unanswered", "silent", "crash", "unknown", "confirmed", "failed", "attempt 2", "attempt 3"} - set(seen)
+    never = {"lost", "unanswered", "silent", "crash", "unknown", "confirmed", "failed", "attempt 2", "attempt 3"} - set(
+        seen
+    )
     assert not never, f"never seen in {HISTORIES} histories: {never}"
 
 

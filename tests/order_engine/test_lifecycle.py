@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 
-from order_engine.events import Event, Routing
+from order_engine.events import Event, Routing, Unanswered
 from order_engine.lifecycle import TRANSITIONS, IllegalStep, apply, begin
 from order_engine.orders import FINAL, OPEN, Settlement, Status
 from tests.order_engine.given import (
@@ -17,7 +19,6 @@ from tests.order_engine.given import (
     an_order,
     write,
 )
-from order_engine.events import Unanswered
 
 UNANSWERED = Unanswered(1_004, "no answer")
 NEXT = Routing(1_010, attempt=2, previous_error_code="transaction_expired", previous_error="It did not land.")
@@ -148,7 +149,7 @@ def test_only_an_end_has_a_time_of_ending(status: Status) -> None:
     (ROUTING, BUILDING, CANCELLED),
     (EXPIRED,),
 ], ids=lambda events: "-".join(map(named, events)))  # fmt: skip
-def test_folding_the_events_on_disk_gives_the_order_on_disk(tmp_path, events: tuple[Event, ...]) -> None:
+def test_folding_the_events_on_disk_gives_the_order_on_disk(tmp_path: Path, events: tuple[Event, ...]) -> None:
     with a_journal(tmp_path / "journal.db") as journal:
         write(journal, "other")
         write(journal, "order-1", *events)

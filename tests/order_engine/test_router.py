@@ -2,9 +2,9 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import pytest
-from msgspec.structs import replace
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from order_engine.errors import Refused, VenueUnavailable
 from order_engine.quotes import Ask, Declined, Offer, Quote
@@ -171,3 +171,14 @@ def test_a_quote_that_makes_no_sense_counts_as_no_answer(nonsense: dict[str, obj
     (offer,) = ask(StandIn("raydium", replace(a_quote("raydium"), **nonsense)))
     assert isinstance(offer, Declined)
     assert offer.code == "venue_unavailable"
+
+
+def test_a_venue_that_breaks_counts_as_no_answer_and_does_not_stop_the_others() -> None:
+    class Broken(StandIn):
+        def quote(self, ask: Ask) -> Quote:
+            raise ZeroDivisionError("an adapter's bug")
+
+    broken, sound = ask(Broken("raydium", a_quote("raydium")), StandIn("meteora", a_quote("meteora")))
+    assert isinstance(broken, Declined)
+    assert broken.code == "venue_unavailable"
+    assert isinstance(sound, Quote)

@@ -9,7 +9,9 @@ and a height is shown only after everything that landed at it: that is what make
 import hashlib
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,7 +23,7 @@ from order_engine.tokens import NATIVE, TOKENS
 from order_engine.venues.pool import Swap, SwapRefused
 from order_engine.venues.simulated.genesis import MARKET, NETWORK, WALLET, Account, AnyPool
 from order_engine.venues.simulated.instruction import BadTransaction, Instruction, sign, verify
-from order_engine.venues.simulated.ledger import Block, Ledger
+from order_engine.venues.simulated.ledger import Block, Book
 from order_engine.venues.simulated.market import Flow, Listing
 from order_engine.venues.venue import Landed
 
@@ -43,14 +45,20 @@ class Timing(msgspec.Struct, frozen=True):
     valid_slots: int
 
 
+class Waiting(NamedTuple):
+    """A transaction in the mempool: checked, and due at a height."""
+
+    transaction: Transaction
+    asked: Instruction
+    lands_at: int
+
+
 class SimulatedChain:
     """See `venue.Chain` for what it promises. One thread of its own makes the blocks."""
 
-    def __init__(self, ledger: Ledger, timing: Timing, clock: Clock) -> None:
+    def __init__(self, ledger: Book, timing: Timing, clock: Clock) -> None:
         state = ledger.load()
         self._ledger = ledger
-        self._reader = ledger.reader()
-        self._reading = threading.Lock()
         self._timing = timing
         self._clock = clock
         self._seed = state.seed
@@ -62,8 +70,12 @@ class SimulatedChain:
         self._pools = state.pools
         self._balances = state.balances
         self._flow = Flow(state.seed, state.listings)
-        self._mempool = {transaction.signature: (transaction, lands_at) for transaction, lands_at in state.mempool}
-        self._inbox: dict[str, tuple[Transaction, int]] = {}
+        self._mempool = {
+            transaction.signature: Waiting(transaction, verify(transaction, self._key), lands_at)
+            for transaction, lands_at in state.mempool
+        }
+        self._inbox: dict[str, Waiting] = {}
+        self._shocks: deque[tuple[str, bool, int]] = deque()
         self._landed: dict[str, Landed] = {}
         self._listeners: list[Callable[[int], None]] = []
         self._wake = threading.Event()
@@ -74,13 +86,14 @@ class SimulatedChain:
 
     def send(self, transaction: Transaction) -> None:
         """Takes a signed transaction into the mempool. Raises Refused for bytes that the wallet did not sign."""
+        signature = transaction.signature
+        if signature in self._mempool or signature in self._landed:
+            return
         try:
-            verify(transaction, self._key)
+            asked = verify(transaction, self._key)
         except BadTransaction as error:
             raise Refused(f"The chain refuses the transaction: {error}", code="transaction_rejected") from error
-        if transaction.signature in self._mempool or transaction.signature in self._landed:
-            return
-        self._inbox[transaction.signature] = (transaction, self._height + self._landing_slots(transaction.signature))
+        self._inbox[signature] = Waiting(transaction, asked, self._height + self._landing_slots(signature))
         self._wake.set()
 
     def look_up(self, signature: str) -> Landed | None:
@@ -88,8 +101,7 @@ class SimulatedChain:
         found = self._landed.get(signature)
         if found is not None or signature in self._mempool or signature in self._inbox:
             return found
-        with self._reading:
-            return self._ledger.landed(signature, self._reader)
+        return self._ledger.landed(signature)
 
     def height(self) -> int:
         """The newest block."""
@@ -102,6 +114,10 @@ class SimulatedChain:
     def on_block(self, listener: Callable[[int], None]) -> None:
         """Calls `listener` with each new height."""
         self._listeners.append(listener)
+
+    def accounts(self) -> Mapping[Account, int]:
+        """Everybody's balances, in base units: what must always add up."""
+        return self._balances
 
     # what its venues see
 
@@ -123,6 +139,10 @@ class SimulatedChain:
 
     # blocks
 
+    def shock(self, address: str, a_to_b: bool, ppm: int) -> None:
+        """In the next block somebody moves this pool's price by about `ppm` millionths, as far as it has liquidity."""
+        self._shocks.append((address, a_to_b, ppm))
+
     def start(self) -> None:
         """Begins to make blocks."""
         self._thread.start()
@@ -133,7 +153,6 @@ class SimulatedChain:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
-        self._reader.close()
         self._ledger.close()
 
     def _make_blocks(self) -> None:
@@ -163,28 +182,31 @@ class SimulatedChain:
     def make_block(self) -> None:
         """Makes the next block: others' trades, then what is due in the mempool; writes it down; only then shows it."""
         height = self._height + 1
-        arrived = [self._inbox[signature] for signature in list(self._inbox)]
-        waiting = self._mempool | {entry[0].signature: entry for entry in arrived}
+        arrived = {signature: self._inbox[signature] for signature in list(self._inbox)}
+        waiting = self._mempool | arrived
         world = _Tally(self._pools, self._balances)
-        block = Block(height, arrived=arrived)
+        block = Block(height, arrived=[(each.transaction, each.lands_at) for each in arrived.values()])
         now = _block_time(height)
+        while self._shocks:
+            address, a_to_b, ppm = self._shocks.popleft()
+            world.trade(self._listing[address], MARKET, a_to_b, world.pools[address].depth(a_to_b, ppm), now)
         for trade in self._flow.trades(height, world.pools, now):
             listing = self._listing[trade.address]
             world.trade(listing, MARKET, trade.a_to_b, trade.amount_in, now)
-        for transaction, lands_at in sorted(waiting.values(), key=lambda entry: entry[1]):
-            instruction = verify(transaction, self._key)
-            if instruction.last_valid_height < height:
-                block.left.append(transaction.signature)
-            elif lands_at <= height:
-                block.left.append(transaction.signature)
-                if not self._ledger.has(transaction.signature):  # sent again, after it had landed
-                    block.landed.append((instruction, self._execute(transaction.signature, instruction, world, height)))
+        for each in sorted(waiting.values(), key=lambda each: each.lands_at):
+            signature = each.transaction.signature
+            if each.asked.last_valid_height < height:
+                block.left.append(signature)
+            elif each.lands_at <= height:
+                block.left.append(signature)
+                if not self._ledger.has(signature):  # sent again, after it had landed
+                    block.landed.append((each.asked, self._execute(signature, each.asked, world, height)))
         block.pools, block.balances = world.changed_pools, world.changed_balances
         made_at = self._clock.now_ms()
         self._ledger.write_block(block, made_at)
         self._show(block, waiting, made_at)
 
-    def _show(self, block: Block, waiting: dict[str, tuple[Transaction, int]], made_at: int) -> None:
+    def _show(self, block: Block, waiting: dict[str, "Waiting"], made_at: int) -> None:
         """Makes a written block visible: what landed first, the height last."""
         self._pools = self._pools | block.pools
         self._balances = self._balances | block.balances
@@ -193,7 +215,7 @@ class SimulatedChain:
         while len(self._landed) > REMEMBERED:
             del self._landed[next(iter(self._landed))]
         gone = set(block.left)
-        self._mempool = {signature: entry for signature, entry in waiting.items() if signature not in gone}
+        self._mempool = {signature: each for signature, each in waiting.items() if signature not in gone}
         for transaction, _ in block.arrived:
             self._inbox.pop(transaction.signature, None)
         self._made_at = made_at

@@ -5,12 +5,14 @@ change of the message breaks it, and it is known before anything is sent. Sixty-
 """
 
 import hashlib
+from functools import lru_cache
 
 import msgspec
 
 from order_engine.orders import Transaction
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_PAIRS = [high + low for high in _BASE58 for low in _BASE58]  # two digits at a time: half the divisions
 
 
 class Instruction(msgspec.Struct, frozen=True):
@@ -49,10 +51,11 @@ def verify(transaction: Transaction, key: bytes) -> Instruction:
         raise BadTransaction(f"not an instruction: {error}") from error
 
 
+@lru_cache(maxsize=1 << 12)
 def _signature(wire: bytes, key: bytes) -> str:
     number = int.from_bytes(hashlib.blake2b(wire, key=key, digest_size=64).digest(), "big")
-    digits = []
+    pairs = []
     while number:
-        number, digit = divmod(number, 58)
-        digits.append(_BASE58[digit])
-    return "".join(reversed(digits))
+        number, pair = divmod(number, 58 * 58)
+        pairs.append(_PAIRS[pair])
+    return "".join(reversed(pairs))

@@ -1,13 +1,15 @@
 """The simulated chain's file: what landed, who owns what, how the pools stand. A block is one transaction."""
 
 import sqlite3
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from order_engine import database
+from order_engine.errors import VenueUnavailable
 from order_engine.orders import Transaction
 from order_engine.venues.simulated.genesis import Account, AnyPool, genesis
 from order_engine.venues.simulated.instruction import Instruction
@@ -44,14 +46,34 @@ class Block(msgspec.Struct):
     left: list[str] = []
 
 
+class Book(Protocol):
+    """What the chain needs of its ledger: the world as it was, and a place for each block."""
+
+    def load(self) -> State:
+        """The world as of the newest block."""
+
+    def write_block(self, block: Block, now_ms: int) -> None:
+        """Puts a block down, whole or not at all."""
+
+    def has(self, signature: str) -> bool:
+        """True when this signature has landed."""
+
+    def landed(self, signature: str) -> Landed | None:
+        """What landed under this signature."""
+
+    def close(self) -> None:
+        """No more blocks."""
+
+
 class Ledger:
     """The only door to the file. `write_block` is called by one thread; looking up is safe from any."""
 
     def __init__(self, path: Path, seed: int, now_ms: int) -> None:
-        self._path = path
         self._db = database.open_writer(path, MIGRATIONS, APPLICATION_ID)
         if self._db.execute("SELECT count(*) FROM chain").fetchone()[0] == 0:
             self._begin(seed, now_ms)
+        self._reader = database.open_reader(path)
+        self._reading = threading.Lock()
 
     def _begin(self, seed: int, now_ms: int) -> None:
         world = genesis()
@@ -87,8 +109,8 @@ class Ledger:
         )
 
     def write_block(self, block: Block, now_ms: int) -> None:
-        """Puts a block on disk, whole or not at all. Synced when something of ours landed; else with a later one."""
-        self._db.execute("PRAGMA synchronous = FULL" if block.landed else "PRAGMA synchronous = NORMAL")
+        """Puts a block on disk, whole or not at all. Synced when something of ours landed or died; else with a later one."""
+        self._db.execute("PRAGMA synchronous = FULL" if block.left else "PRAGMA synchronous = NORMAL")
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._db.execute("UPDATE chain SET height = ?, made_at = ?", (block.height, now_ms))
@@ -117,21 +139,26 @@ class Ledger:
         """True when this signature has landed. For the thread that writes blocks."""
         return self._db.execute("SELECT 1 FROM ledger WHERE signature = ?", (signature,)).fetchone() is not None
 
-    def landed(self, signature: str, reader: sqlite3.Connection) -> Landed | None:
+    def landed(self, signature: str) -> Landed | None:
         """What the file says of a signature."""
-        row = reader.execute(
-            "SELECT signature, height, network_fee, amount_out, fee, fee_token, error_code, error FROM ledger "
-            "WHERE signature = ?",
-            (signature,),
-        ).fetchone()
+        try:
+            row = self._row_of(signature)
+        except sqlite3.Error as error:
+            raise VenueUnavailable(f"the ledger cannot be read: {error}") from error
         return Landed(*row) if row else None
 
-    def reader(self) -> sqlite3.Connection:
-        """A connection for `landed`."""
-        return database.open_reader(self._path)
+    def _row_of(self, signature: str) -> tuple[Any, ...] | None:
+        with self._reading:
+            row: tuple[Any, ...] | None = self._reader.execute(
+                "SELECT signature, height, network_fee, amount_out, fee, fee_token, error_code, error FROM ledger "
+                "WHERE signature = ?",
+                (signature,),
+            ).fetchone()
+        return row
 
     def close(self) -> None:
         """Brings everything into the main file and closes it."""
+        self._reader.close()
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         self._db.close()
 

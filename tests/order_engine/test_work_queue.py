@@ -1,0 +1,179 @@
+import json
+import pickle
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import Event, Semaphore
+
+import pytest
+
+from order_engine.clock import SystemClock
+from order_engine.work_queue import WorkQueue
+from tests.order_engine.given import rows
+from tests.waiting import until
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "queue.db"
+
+
+@contextmanager
+def running(path: Path, work: Callable[[str], None], workers: int = 1) -> Iterator[WorkQueue]:
+    queue = WorkQueue(path, workers, work, SystemClock())
+    queue.begin()
+    try:
+        yield queue
+    finally:
+        queue.end(5.0)
+
+
+def resting(path: Path) -> WorkQueue:
+    return WorkQueue(path, 1, lambda order_id: None, SystemClock())
+
+
+def put_raw(path: Path, data: bytes, priority: float = 0) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("INSERT INTO task (queue, data, priority) VALUES ('orders', ?, ?)", (data, priority))
+
+
+def test_nothing_but_ids_is_in_the_file(path: Path) -> None:
+    queue = resting(path)
+    queue.put("order-1")
+    queue.put("order-2", priority=5)
+    tasks = [json.loads(data) for (data,) in rows(path, "SELECT data FROM task ORDER BY id")]
+    assert [(order_id, priority) for _, order_id, priority in tasks] == [("order-1", None), ("order-2", 5)]
+    assert queue.waiting() == {"order-1", "order-2"}
+    assert queue.depth() == 2
+
+
+def test_the_file_is_private(path: Path) -> None:
+    resting(path).put("order-1")
+    assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.glob("queue.db*")} == {0o600}
+
+
+def test_equal_ones_go_by_age_and_a_higher_priority_goes_first(path: Path) -> None:
+    done, gate = list[str](), Semaphore(0)
+
+    def work(order_id: str) -> None:
+        gate.acquire()
+        done.append(order_id)
+
+    with running(path, work) as queue:
+        queue.put("first")  # keeps the only worker busy while the others gather
+        until(lambda: queue.depth() == 0)
+        for order_id, priority in (("a", None), ("b", None), ("urgent", 9), ("c", None), ("soon", 1)):
+            queue.put(order_id, priority)
+        gate.release(6)
+        until(lambda: len(done) == 6)
+    assert done == ["first", "urgent", "soon", "a", "b", "c"]
+
+
+def test_an_idle_worker_takes_an_id_as_soon_as_it_is_put(path: Path) -> None:
+    taken = Semaphore(0)
+    with running(path, lambda order_id: taken.release()) as queue:
+        for n in range(200):  # by polling twice a second this would take a hundred seconds
+            queue.put(str(n))
+            assert taken.acquire(timeout=20)
+
+
+def test_every_id_is_worked_on_once(path: Path) -> None:
+    done: list[str] = []
+    with running(path, done.append, workers=8) as queue:
+        for n in range(500):
+            queue.put(str(n))
+        until(lambda: len(done) == 500)
+        assert queue.depth() == 0
+    assert sorted(done, key=int) == [str(n) for n in range(500)]
+
+
+def test_a_worker_killed_by_its_work_is_replaced_and_the_queue_goes_on(path: Path) -> None:
+    done: list[str] = []
+
+    def work(order_id: str) -> None:
+        if order_id.startswith("deadly"):
+            raise SystemExit
+        done.append(order_id)
+
+    with running(path, work, workers=2) as queue:
+        for order_id in ("deadly-1", "deadly-2"):
+            queue.put(order_id)
+        until(lambda: queue.alive() == 0, "the death of both workers")
+        for n in range(20):
+            queue.put(str(n))
+        until(lambda: len(done) == 20)
+        until(lambda: queue.alive() == 2)
+
+
+def test_work_that_raises_costs_nothing_but_itself(path: Path) -> None:
+    done: list[str] = []
+
+    def work(order_id: str) -> None:
+        if order_id == "bad":
+            raise ValueError(order_id)
+        done.append(order_id)
+
+    with running(path, work) as queue:
+        queue.put("bad")
+        queue.put("good")
+        until(lambda: done == ["good"])
+        assert queue.alive() == 1
+
+
+class Bomb:
+    """Pickled, it is code that runs when it is read."""
+
+    def __init__(self, crater: Path) -> None:
+        self._crater = crater
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self._crater,)
+
+
+def test_what_somebody_else_wrote_into_the_file_is_not_run(path: Path) -> None:
+    done, crater = list[str](), path.parent / "crater"
+    bomb = pickle.dumps(Bomb(crater))
+    with running(path, done.append) as queue:
+        for garbage in (bomb, b"", b"\xff\xfe", b"{}", b"[]", b"17", b'["id", 5, null]', b'["id", ["order"], null]'):
+            put_raw(path, garbage, priority=9)
+        queue.put("order-1")
+        queue.storage.wake(8)
+        until(lambda: queue.depth() == 0)
+        until(lambda: done)
+    assert done == ["order-1"]
+    assert not crater.exists()
+
+
+def test_garbage_in_the_file_does_not_hide_the_ids_that_wait(path: Path) -> None:
+    queue = resting(path)
+    queue.put("order-1")
+    for garbage in (b"\x80\x04.", b"{}", b"17", b"[]", b'["a", {}, 1]'):
+        put_raw(path, garbage)
+    assert queue.waiting() == {"order-1"}
+
+
+def test_the_file_is_fresh_at_each_start(path: Path) -> None:
+    resting(path).put("from before")
+    assert resting(path).waiting() == set()
+    path.write_bytes(b"no database at all")
+    assert resting(path).depth() == 0
+
+
+def test_the_end_waits_for_the_work_in_hand_and_takes_no_more(path: Path) -> None:
+    begun, finish, done = Event(), Event(), list[str]()
+
+    def work(order_id: str) -> None:
+        begun.set()
+        assert finish.wait(20)
+        done.append(order_id)
+
+    with running(path, work) as queue:
+        queue.put("in hand")
+        assert begun.wait(20)
+        queue.put("waiting")
+        finish.set()
+        queue.end(10.0)
+        assert done[0] == "in hand"
+        assert len(done) + queue.depth() == 2
