@@ -1,9 +1,7 @@
 """Which orders are meant: the ends of ids on the command line, or `-` for standard input (ids, or order records of --json)."""
 
 import json
-import sys
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from cli.output import Record
 from cli.session import Session
@@ -12,31 +10,24 @@ from order_engine.errors import EngineError, Malformed, NotFound
 STDIN = "-"
 
 
-class Found(NamedTuple):
-    """What a text named: an order, or the error that says why it names none."""
-
-    text: str
-    order: Record | EngineError
-
-
-def find_each(session: Session, given: Sequence[str]) -> Iterator[Found]:
-    """Each order that is named, once, in the order named; and each text that names none."""
+def find_each(session: Session, given: Sequence[str]) -> Iterator[Record | EngineError]:
+    """Each order that is named, once, in the order named; and for each text that names none, why."""
     seen: set[str] = set()
     for text in _texts(session, given):
         try:
             order = session.client.find(text)
         except NotFound as error:
-            yield Found(text, error)
+            yield error
             continue
         if order["orderId"] not in seen:
             seen.add(order["orderId"])
-            yield Found(text, order)
+            yield order
 
 
 def find_all(session: Session, given: Sequence[str]) -> list[Record]:
     """The orders that are named. Raises NotFound for the first text that names none."""
     orders: list[Record] = []
-    for _, found in find_each(session, given):
+    for found in find_each(session, given):
         if isinstance(found, EngineError):
             raise found
         orders.append(found)
@@ -52,13 +43,7 @@ def _texts(session: Session, given: Sequence[str]) -> Iterator[str]:
 
 
 def _from_stdin(session: Session) -> Iterator[str]:
-    if session.stdin_is_terminal:
-        if session.no_input:
-            raise Malformed(
-                "Standard input is a terminal, and --no-input is set.", hint="Pipe the ids in, or name them."
-            )
-        session.output.say("Reading order ids from standard input; end with Ctrl-D.")
-    for number, line in enumerate(sys.stdin, 1):
+    for number, line in enumerate(session.stdin("order ids"), 1):
         text = line.strip()
         if text:
             yield _id_of(text, number).lower()

@@ -44,13 +44,10 @@ def run(arguments: Sequence[str]) -> int:
             stream.reconfigure(errors="backslashreplace")  # a locale without a sign must not end the command
     session = Session()
     try:
-        code = _invoke(list(arguments), session)
+        code = _answer(list(arguments), session)
         if sys.stdout is not None:
             sys.stdout.flush()
         return code
-    except EngineError as error:
-        session.output.error(error)
-        return of_code(error.code)
     except BrokenPipeError:
         _silence_stdout()
         return Exit.READER_LEFT
@@ -65,6 +62,8 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         _silence_stdout()
         return _bug(session, error, arguments)
+    finally:
+        _flush_or_forget()
 
 
 def _bug(session: Session, error: Exception, arguments: Sequence[str]) -> int:
@@ -72,6 +71,14 @@ def _bug(session: Session, error: Exception, arguments: Sequence[str]) -> int:
 
     report(session, error, arguments)
     return Exit.BUG
+
+
+def _answer(arguments: list[str], session: Session) -> int:
+    try:
+        return _invoke(arguments, session)
+    except EngineError as error:
+        session.output.error(error)
+        return of_code(error.code)
 
 
 def _invoke(arguments: list[str], session: Session) -> int:
@@ -102,6 +109,14 @@ def _usage_error(error: TyperException) -> Malformed:
 
 def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(Exit.TERMINATED)  # not the default action: a live view has to give the cursor back
+
+
+def _flush_or_forget() -> None:
+    """What a command that failed had printed. Nobody is left to tell when that cannot be written either."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError):
+        _silence_stdout()
 
 
 def _silence_stdout() -> None:

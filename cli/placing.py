@@ -12,7 +12,8 @@ from cli import batch_input, render
 from cli.exits import Exit, of_code, of_order, worst
 from cli.output import Record, to_json
 from cli.session import Session
-from cli.waiting import FINAL, explain_open
+from cli.story import FINAL
+from cli.waiting import explain_open
 from order_engine.clock import SystemClock
 from order_engine.errors import Malformed
 from order_engine.messages import ERROR, error_record

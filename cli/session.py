@@ -3,11 +3,12 @@
 import os
 import sys
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 
 from cli.output import Output
+from order_engine.errors import Malformed
 from order_engine.home import Home
 
 if TYPE_CHECKING:
@@ -48,7 +49,12 @@ class Session:
     def _tell(self, text: str) -> None:
         self.output.say(text, terminal_only=True)
 
-    @property
-    def stdin_is_terminal(self) -> bool:
-        """True when a person would have to type what is read from standard input."""
-        return sys.stdin is None or sys.stdin.isatty()
+    def stdin(self, what: str) -> TextIO:
+        """Standard input, to read `what` from. A person who would have to type it is told so, or spared with --no-input."""
+        if sys.stdin is None:
+            raise Malformed("Standard input is closed.", hint=f"Pipe the {what} in.")
+        if sys.stdin.isatty():
+            if self.no_input:
+                raise Malformed("Standard input is a terminal, and --no-input is set.", hint=f"Pipe the {what} in.")
+            self.output.say(f"Reading {what} from standard input; end with Ctrl-D.")
+        return sys.stdin

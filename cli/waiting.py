@@ -11,10 +11,10 @@ from cli import durations, render
 from cli.exits import Exit, of_order, worst
 from cli.output import Record
 from cli.session import Session
+from cli.story import FINAL
 from cli.views import Silent, View, live
 
 DEFAULT_TIMEOUT = "2m"
-FINAL = frozenset({"confirmed", "failed", "cancelled", "expired"})
 
 
 class Waited(NamedTuple):

@@ -139,8 +139,9 @@ def _make_way(home: Home, daemon: Daemon) -> None:
         still_open = int(client.status()["open"])
         pid = int(client.daemon()["pid"])  # from the daemon itself: a file may be old
     if still_open:
+        orders = "1 open order" if still_open == 1 else f"{still_open} open orders"
         raise Unreachable(
-            f"The running daemon is {daemon.version} and has {still_open} open order{'' if still_open == 1 else 's'}; this oee is {__version__}.",
+            f"The running daemon is {daemon.version} and has {orders}; this oee is {__version__}.",
             hint="Run: oee daemon restart",
         )
     os.kill(pid, signal.SIGTERM)

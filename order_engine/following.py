@@ -14,11 +14,11 @@ from websockets.sync.client import ClientConnection, connect
 
 from order_engine.clock import SystemClock
 from order_engine.errors import Unreachable
+from order_engine.orders import FINAL
 
 if TYPE_CHECKING:
     from order_engine.client import Client, Record
 
-FINAL = frozenset({"confirmed", "failed", "cancelled", "expired"})
 EVERYTHING = "*"
 MANY = 64  # orders from which on the whole log is heard: a connection takes few messages a second
 PATIENCE_MS = 60_000  # without a connection

@@ -1,7 +1,6 @@
 """`oee batch`: many orders through one connection, each answered on its own."""
 
 import queue
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -53,10 +52,8 @@ def batch(
         if file != STDIN:
             lines = files.enter_context(_open(file))
             source = iter([list(batch_input.read(lines, defaults))])
-        elif session.stdin_is_terminal and session.no_input:
-            raise Malformed("Standard input is a terminal, and --no-input is set.", hint="Pipe the orders in.")
         else:
-            source = _arriving(sys.stdin, defaults)
+            source = _arriving(session.stdin("orders"), defaults)
         return Placing(session, timeout_ms).run(source)
 
 

@@ -36,7 +36,7 @@ def cancel(
         if not orders:
             session.output.say("No order is open.")
     else:
-        orders = [order for _, order in identify.find_each(session, ids or [])]
+        orders = list(identify.find_each(session, ids or []))
     return worst(_cancel(session, order) for order in orders)
 
 

@@ -47,7 +47,7 @@ def retry(
         if not orders:
             session.output.say("No failed order is left to retry.")
     else:
-        orders = [order for _, order in identify.find_each(session, ids or [])]
+        orders = list(identify.find_each(session, ids or []))
     return worst(_retry(session, order, slippage_bps) for order in orders)
 
 

@@ -8,7 +8,8 @@ from cli import durations, identify, render
 from cli.exits import Exit, of_order, worst
 from cli.output import ORDER_FIELDS, Output, Record
 from cli.session import Session
-from cli.waiting import DEFAULT_TIMEOUT, FINAL, explain_open
+from cli.story import FINAL
+from cli.waiting import DEFAULT_TIMEOUT, explain_open
 from cli.waiting import wait as wait_for
 
 GOALS = {"final": FINAL, "confirmed": FINAL, "submitted": FINAL | {"submitted"}}

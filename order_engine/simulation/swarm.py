@@ -52,7 +52,7 @@ class Swarm(msgspec.Struct, frozen=True):
 
 
 _RATE = {  # the highest rate a seed can draw, per million
-    "crash": 2_500,
+    "crash": 1_000,
     "task_lost": 300_000,
     "task_doubled": 300_000,
     "task_late": 200_000,

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from order_engine.errors import EngineError, OutcomeUnknown, Refused, VenueUnavailable
-from order_engine.events import Cancelled, Event, Pending
+from order_engine.events import Cancelled, Confirmed, Event, Failed, Pending, Routing, Unanswered
 from order_engine.execution import (
     AskVenues,
     Build,
@@ -35,7 +35,7 @@ from order_engine.orders import Order, OrderRequest, Status
 from order_engine.quotes import Ask, Declined, Offer, Quote
 from order_engine.recovery import requeue_missing
 from order_engine.router import offer_of
-from order_engine.simulation.dice import Dice
+from order_engine.simulation.dice import MILLION, Dice
 from order_engine.simulation.store import MemoryLedger, Store
 from order_engine.simulation.swarm import FAMILIES, Swarm, draw
 from order_engine.venues import meteora, raydium
@@ -49,6 +49,7 @@ from order_engine.workers import Hands
 SLOT_MS = 400
 SWEEP_MS = 3_000
 DEADLINE_MS = 2_000
+FAULTS_MS = 120_000  # faults strike for so long after the last arrival; then the world is kind, and life can be judged
 PATIENCE_MS = 1_800_000  # after the last fault, every order must have ended within this time
 WALL_START_MS = 1_790_000_000_000
 
@@ -65,7 +66,7 @@ _PAIRS = [
 
 
 class Told(NamedTuple):
-    """What somebody outside was told of an order, and when: it must never turn out wrong."""
+    """A definite answer that somebody outside was given, and when: it must never turn out wrong."""
 
     at: int
     order: Order
@@ -80,7 +81,9 @@ class World:
         self.seed = seed
         dice = Dice(seed * 2 + 1)
         self.swarm: Swarm = draw(dice.apart(), families)
-        self._orders = orders
+        self._rates = self.swarm.rates
+        self._faults_end = self.swarm.arrival_ms + FAULTS_MS
+        self.orders = orders
         self._dice = dice.apart()
         self._client = dice.apart()
         self._trace = trace
@@ -113,6 +116,8 @@ class World:
         self.told: list[Told] = []
         self.published = 0
         self.accepted: set[str] = set()
+        self._unanswered: set[str] = set()  # for counting
+        self._sent: set[str] = set()  # likewise
         # ours, in memory
         self._rules = Rules(swarm.attempts)
         self._hands = Hands()
@@ -147,7 +152,7 @@ class World:
         """Lives the whole history: until every order has ended and nothing of theirs can land any more."""
         self._start()
         self._after(0, self._block, ours=False)
-        for number in range(self._orders):
+        for number in range(self.orders):
             self._after(self._client.between(0, self.swarm.arrival_ms), lambda n=number: self._arrive(n), ours=False)  # type: ignore[misc]
         quiet_after: int | None = None
         while self._heap:
@@ -165,8 +170,9 @@ class World:
                 return
 
     def _fault(self, family: str) -> bool:
-        """True when this fault strikes here. Faults end with the arrivals and some time, so that life can be judged."""
-        if self.now > self.swarm.arrival_ms + 120_000 or not self._dice.chance(self.swarm.rates[family]):
+        """True when this fault strikes here."""
+        rate = self._rates[family]
+        if not rate or self._dice.roll() % MILLION >= rate or self.now > self._faults_end:
             return False
         self.counts[family] += 1
         return True
@@ -210,7 +216,11 @@ class World:
         self._arrivals -= 1
         token_in, token_out, units = self._client.pick(_PAIRS)
         request = OrderRequest(
-            token_in, token_out, self._client.between(1, units) + 1_000, self._client.pick((10, 50, 200)), 10_000
+            token_in,
+            token_out,
+            self._client.between(1, units) * self._client.pick((1, 1, 1, 400)) + 1_000,
+            self._client.pick((10, 50, 200)),
+            self._client.pick((300, 10_000)),
         )
         if self._client.chance(300_000):  # a floor of the user's own, a little below what the market pays now
             offers = [
@@ -223,8 +233,11 @@ class World:
         try:
             self.wallet.hold(order_id, request)
         except Refused:
-            self.counts["refused"] += 1
+            self.counts["refused for funds"] += 1
             return
+        _, held = self.wallet.balances()[token_in]
+        if held > self.chain.balances()[token_in]:
+            self.broken.append(f"I8 {held} {token_in} are held, the wallet has {self.chain.balances()[token_in]}")
         event = Pending(self.now_ms(), request)
         self._commit(begin(order_id, event), event, self._accept)
         if self._client.chance(self.swarm.rate("cancel")):
@@ -243,13 +256,14 @@ class World:
         try:
             cancelled = apply(order, event)
         except IllegalStep:
-            self.counts["cancel_too_late"] += 1
+            self.counts["cancel too late"] += 1
             return
         self.counts["cancel"] += 1
         self._commit(cancelled, event, lambda answer: self._tell(answer) if isinstance(answer, Order) else None)
 
     def _tell(self, order: Order) -> None:
-        self.told.append(Told(self.now, order))
+        if order.status.final:
+            self.told.append(Told(self.now, order))
 
     # the engine: start, crash, journal, queue
 
@@ -263,11 +277,11 @@ class World:
             order = self.store.order(order_id)
             assert order is not None
             self.wallet.hold(order_id, order.request, checked=False)
-        self.counts["resumed"] += requeue_missing(self.store, self, self._hands)
+        self.counts["resumed after a crash"] += requeue_missing(self.store, self, self._hands)
         self._after(SWEEP_MS, self._sweep)
 
     def _sweep(self) -> None:
-        self.counts["swept"] += requeue_missing(self.store, self, self._hands)
+        self.counts["swept up"] += requeue_missing(self.store, self, self._hands)
         self._after(SWEEP_MS, self._sweep)
 
     def _crash(self) -> None:
@@ -290,7 +304,7 @@ class World:
             return
         self.digest.update(self.store.log[-1][0].encode())
         self.digest.update(self.store.log[-1][1])
-        self.counts[f"event {type(event).__name__}"] += 1
+        self._count(order, event)
         self._note(order.order_id, f"{type(event).__name__} (version {order.version})")
         if self._fault("crash"):
             self._crash()  # on disk, and nobody was told
@@ -304,6 +318,17 @@ class World:
             self.put(order.order_id)
         answer = recorded.order
         self._after(0, lambda: then(answer))
+
+    def _count(self, order: Order, event: Event) -> None:
+        self.counts[f"event {type(event).__name__}"] += 1
+        if isinstance(event, Routing) and event.previous_error_code is not None:
+            self.counts[f"set back: {event.previous_error_code}"] += 1
+        elif isinstance(event, Failed):
+            self.counts[f"failed: {event.error_code}"] += 1
+        elif isinstance(event, Confirmed) and order.order_id in self._unanswered:
+            self.counts["confirmed after a lost answer"] += 1
+        elif isinstance(event, Unanswered):
+            self._unanswered.add(order.order_id)
 
     def put(self, order_id: str) -> None:
         """The queue, with everything that Huey does to a task."""
@@ -327,7 +352,7 @@ class World:
             self._queued[order_id] = left
         mine, living = self._hands.take(order_id)
         if not mine:
-            self.counts["double_refused"] += 1
+            self.counts["doubled task refused"] += 1
             return
         if living is None:
             order = self.store.order(order_id)
@@ -416,6 +441,9 @@ class World:
         for _ in range(copies):
             most = self.swarm.send_ms_max * (5 if self._fault("send_late") else 1)
             self._after(self._dice.between(1, most), partial(self.chain.send, effect.transaction), ours=False)
+        if effect.transaction.signature in self._sent:
+            self.counts["landed twice sent"] += self.chain.look_up(effect.transaction.signature) is not None
+        self._sent.add(effect.transaction.signature)
         self._note(living.order_id, f"sent {effect.transaction.signature[:6]} {copies}x")
         if self._fault("answer_lost"):
             lost = OutcomeUnknown("no answer to the sending within 2000 ms")

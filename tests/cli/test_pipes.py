@@ -1,11 +1,12 @@
 """Real pipes: readers that leave, readers that are slow, and the pipelines of `oee help pipelines`."""
 
 import shutil
+import subprocess
 
 import pytest
 
-from tests.cli.conftest import Oee
-from tests.conftest import RunningDaemon
+from tests.cli.conftest import COMMAND, Oee
+from tests.conftest import ROOT, RunningDaemon
 
 needs_jq = pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
 
@@ -32,11 +33,19 @@ def test_a_follower_whose_reader_leaves_ends_too(oee: Oee) -> None:
     assert done.out.split() == ["2", "141"]
 
 
-def test_a_log_is_followed_while_it_is_written(oee: Oee) -> None:
-    until_mine = 'oee daemon logs -f -n 0 --json | grep -m 1 "order confirmed"'
-    done = oee.shell(f"{until_mine} & oee submit SOL USDC 0.01 --wait -q; wait")
-    order_id, line = done.out.splitlines()
-    assert order_id in line
+def test_a_log_is_followed_while_it_is_written_and_begun_anew(fresh: Oee) -> None:
+    fresh("daemon", "start")
+    words = [*COMMAND, "daemon", "logs", "-f", "-n", "1", "--json"]
+    with subprocess.Popen(words, cwd=ROOT, env=fresh.env, stdout=subprocess.PIPE, text=True) as logs:
+        assert logs.stdout is not None
+        logs.stdout.readline()  # the last one that was there: from here on it follows
+        order_id = fresh("submit", "SOL", "USDC", "0.01", "--wait", "-q").out.strip()
+        assert any(order_id in line and "order confirmed" in line for line in logs.stdout)
+        fresh.home.log_file.rename(fresh.home.log_dir / "daemon.log.1")
+        fresh.home.log_file.write_text("a new file\n")
+        assert any(line == "a new file\n" for line in logs.stdout)
+        logs.terminate()
+    assert logs.returncode == 143
 
 
 def test_a_full_disk_is_an_error(oee: Oee) -> None:
@@ -46,8 +55,19 @@ def test_a_full_disk_is_an_error(oee: Oee) -> None:
     assert "Traceback" not in done.err
 
 
-def test_a_closed_stdout_is_no_error(oee: Oee) -> None:
+def test_closed_streams_are_no_bugs(oee: Oee) -> None:
     assert oee.shell("oee list >&-").code == 0
+    assert oee.shell("oee list 2>&-").code == 0
+    assert oee.shell("oee show nope 2>&-").code == 3
+    for command in ("oee wait - <&-", "oee batch - <&-"):
+        done = oee.shell(command)
+        assert (done.code, done.err.splitlines()[0]) == (2, "Standard input is closed.")
+
+
+def test_an_error_is_an_error_even_when_the_reader_has_left(oee: Oee) -> None:
+    done = oee.shell("oee quote BONK USDC 1 --json | true; echo ${PIPESTATUS[0]}")
+    assert done.out in ("5\n", "141\n")
+    assert "Exception ignored" not in done.err
 
 
 def test_ids_go_from_one_command_to_the_next(oee: Oee) -> None:

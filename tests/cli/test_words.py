@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from cli import batch_input, bps, durations, exits, registry, topics
+from cli import batch_input, bps, durations, exits, registry, story, topics
 from cli.exits import Exit
 from cli.output import ORDER_FIELDS
+from order_engine import orders
 from order_engine.client import error_from
 from order_engine.errors import ERROR_CODES, Busy, EngineError, Malformed, NotFound, UnknownToken
 from order_engine.events import Pending
@@ -116,6 +117,11 @@ def test_of_several_the_worst_counts_in_the_order_of_the_contract() -> None:
 def test_the_fields_of_an_order_are_those_of_its_record() -> None:
     request = OrderRequest("SOL", "USDC", 10**9, 50, 300)
     assert set(ORDER_FIELDS) == set(order_record(begin("x", Pending(0, request))))
+
+
+def test_the_words_for_being_over_are_those_of_the_engine() -> None:
+    assert {status.value for status in orders.FINAL} == story.FINAL
+    assert set(story.PATH) | story.FINAL == {status.value for status in orders.Status}
 
 
 ENTRIES = [

@@ -1,6 +1,8 @@
 """Bad input is answered with what is wrong and where, never with a 5xx, and never reaches the journal."""
 
 import json
+import socket
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 from tests.conftest import AN_ORDER, Reply, RunningDaemon
+from tests.waiting import until
 
 NO_SUCH_ID = "01a1f8b2-7639-773c-b000-fb2bdb14d28a"
 
@@ -117,9 +120,9 @@ def test_a_bad_line_of_a_batch(daemon: RunningDaemon, line: bytes, code: str, fi
 
 @pytest.mark.parametrize(("text", "code", "field"), TEXTS.values(), ids=TEXTS.keys())
 def test_a_bad_order_over_websocket(daemon: RunningDaemon, text: bytes, code: str, field: str | None) -> None:
-    with daemon.socket("/orders/execute") as socket:
-        socket.send(text.decode())
-        error = json.loads(socket.recv(10))
+    with daemon.socket("/orders/execute") as ws:
+        ws.send(text.decode())
+        error = json.loads(ws.recv(10))
         assert (error["type"], error["schema"], error["code"], error.get("field")) == (
             "error",
             "oee.error/1",
@@ -127,8 +130,8 @@ def test_a_bad_order_over_websocket(daemon: RunningDaemon, text: bytes, code: st
             field,
         )
         with pytest.raises(ConnectionClosed):
-            socket.recv(10)
-    assert socket.close_code == 1008
+            ws.recv(10)
+    assert ws.close_code == 1008
 
 
 QUERIES: dict[str, tuple[str, str, str | None]] = {
@@ -208,12 +211,12 @@ def test_an_id_that_is_none_is_not_found(daemon: RunningDaemon, order_id: str) -
 @pytest.mark.parametrize("order_id", [NO_SUCH_ID, "x", "%00"])
 @pytest.mark.parametrize("path", ["/api/orders/{}", "/orders/execute?orderId={}", "/api/orders/execute?orderId={}"])
 def test_following_an_order_that_is_none_ends_with_4404(daemon: RunningDaemon, path: str, order_id: str) -> None:
-    with daemon.socket(path.format(order_id)) as socket:
-        error = json.loads(socket.recv(10))
+    with daemon.socket(path.format(order_id)) as ws:
+        error = json.loads(ws.recv(10))
         assert (error["type"], error["schema"], error["code"]) == ("error", "oee.error/1", "not_found")
         with pytest.raises(ConnectionClosed):
-            socket.recv(10)
-    assert socket.close_code == 4404
+            ws.recv(10)
+    assert ws.close_code == 4404
 
 
 def test_a_retry_body_is_as_strict(daemon: RunningDaemon) -> None:
@@ -268,49 +271,64 @@ MESSAGES: dict[str, tuple[str, str, str | None]] = {
 }
 
 
-def _pong(socket: ClientConnection) -> None:
-    socket.send('{"type": "ping"}')
-    assert json.loads(socket.recv(10)) == {"type": "pong"}
+def _pong(ws: ClientConnection) -> None:
+    ws.send('{"type": "ping"}')
+    assert json.loads(ws.recv(10)) == {"type": "pong"}
 
 
 def test_a_bad_message_is_answered_and_the_connection_lives_on(daemon: RunningDaemon) -> None:
-    with daemon.socket("/ws") as socket:
+    with daemon.socket("/ws") as ws:
         for name, (text, code, field) in MESSAGES.items():
-            socket.send(text)
-            error = json.loads(socket.recv(10))
+            ws.send(text)
+            error = json.loads(ws.recv(10))
             assert (error["type"], error["schema"]) == ("error", "oee.error/1"), name
             assert (error["code"], error.get("field")) == (code, field), name
-        socket.send(b"\x00\x01")
-        assert json.loads(socket.recv(10))["code"] == "invalid_request"
-        _pong(socket)
+        ws.send(b"\x00\x01")
+        assert json.loads(ws.recv(10))["code"] == "invalid_request"
+        _pong(ws)
 
 
 def test_a_message_that_is_too_large_ends_the_connection(daemon: RunningDaemon) -> None:
-    with daemon.socket("/ws") as socket:
-        socket.send('{"type": "ping"' + " " * 4_096 + "}")
+    with daemon.socket("/ws") as ws:
+        ws.send('{"type": "ping"' + " " * 4_096 + "}")
         with pytest.raises(ConnectionClosed):
-            socket.recv(10)
-    assert socket.close_code == 1009
+            ws.recv(10)
+    assert ws.close_code == 1009
+
+
+def test_noise_in_frames_is_nobodys_bug(daemon: RunningDaemon) -> None:
+    handshake = (
+        f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {daemon.token}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    good = b"\x81\xa2\x00\x00\x00\x00" + b'{"type":"subscribe","orderId":"*"}'
+    for n in range(200):
+        noise = sha256(b"%d" % n).digest()
+        with socket.create_connection(("127.0.0.1", daemon.port), timeout=10) as wire:
+            wire.sendall(handshake.encode() + good + noise[: n % 33] + good + noise)
+    until(lambda: b"oee_websocket_readers 0.0" in daemon.call("GET", "/metrics").body, "the end of all")
+    levels = {json.loads(line)["level"] for line in daemon.home.log_file.read_text().splitlines()}
+    assert levels == {"info"}
 
 
 def test_a_text_message_that_is_no_text_ends_the_connection(daemon: RunningDaemon) -> None:
-    with daemon.socket("/ws") as socket:
-        socket.send(b"\xff\xfe", text=True)
+    with daemon.socket("/ws") as ws:
+        ws.send(b"\xff\xfe", text=True)
         with pytest.raises(ConnectionClosed):
-            socket.recv(10)
-    assert socket.close_code == 1007
+            ws.recv(10)
+    assert ws.close_code == 1007
     assert "Traceback" not in daemon.home.log_file.read_text()
 
 
 def test_a_flood_of_messages_ends_the_connection(daemon: RunningDaemon) -> None:
     codes = set()
-    with daemon.socket("/ws", max_queue=None) as socket:
+    with daemon.socket("/ws", max_queue=None) as ws:
         try:
             for _ in range(1_000):
-                socket.send('{"type": "ping"}')
+                ws.send('{"type": "ping"}')
             while True:
-                codes.add(json.loads(socket.recv(10)).get("code"))
+                codes.add(json.loads(ws.recv(10)).get("code"))
         except ConnectionClosed:
             pass
-    assert socket.close_code == 1008
+    assert ws.close_code == 1008
     assert codes <= {None, "too_many_requests"}

@@ -159,6 +159,7 @@ def _slow(start_daemon: Start, root: Path, **extra: str) -> RunningDaemon:
 def test_a_daemon_that_stops_refuses_orders_and_answers_the_rest(start_daemon: Start, tmp_path: Path) -> None:
     daemon = _slow(start_daemon, tmp_path)
     order_id = daemon.submit()
+    until(lambda: daemon.get(f"/api/orders/{order_id}")["status"] == "routing", "routing")
     begun = SystemClock().steady_ms()
     daemon.process.send_signal(signal.SIGTERM)
     until(lambda: daemon.get("/api/status")["status"] == "draining", "draining")

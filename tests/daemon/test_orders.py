@@ -1,6 +1,7 @@
 """Orders over HTTP: what is accepted is on disk, once, and can be found again."""
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -215,6 +216,38 @@ def test_a_retry_is_a_new_order_and_repeating_it_is_not(daemon: RunningDaemon) -
     assert (first.record["retryOf"], first.record["slippageBps"]) == (failed, 200)
     assert again.record["orderId"] == first.record["orderId"] != without.record["orderId"]
     assert again.headers["idempotent-replayed"] == "true"
+
+
+@pytest.fixture(scope="module")
+def slow(start_daemon: Callable[..., RunningDaemon], tmp_path_factory: pytest.TempPathFactory) -> RunningDaemon:
+    """A daemon with room for two orders, which wait for their quotes longer than any test."""
+    root = tmp_path_factory.mktemp("slow")
+    (root / "config").mkdir(mode=0o700)
+    (root / "config" / "config.toml").write_text("max_open_orders = 2\nquote_ms = 60000\nquote_deadline_ms = 120000\n")
+    return start_daemon(root, OEE_SIM_SPEED="paper")
+
+
+def test_an_order_that_was_not_sent_can_be_cancelled_and_tells_its_readers(slow: RunningDaemon) -> None:
+    order_id = slow.submit()
+    with slow.socket(f"/api/orders/{order_id}") as reader:
+        assert json.loads(reader.recv(10))["status"] == "pending"
+        cancelled = slow.call("DELETE", f"/api/orders/{order_id}")
+        assert (cancelled.status, cancelled.record["status"]) == (200, "cancelled")
+        assert [json.loads(text)["status"] for text in reader][-1] == "cancelled"
+    assert reader.close_code == 1000
+    assert slow.call("DELETE", f"/api/orders/{order_id}").status == 200  # which is as good as done
+
+
+def test_over_the_admission_limit_a_client_is_told_when_to_come_again(slow: RunningDaemon) -> None:
+    open_ones = [slow.submit(), slow.submit()]
+    refused = slow.call("POST", "/api/orders", AN_ORDER)
+    assert (refused.status, refused.record["code"]) == (429, "over_capacity")
+    assert int(refused.headers["retry-after"]) > 0
+    (line,) = slow.call("POST", "/api/orders/batch", AN_ORDER).records
+    assert (line["code"], line["line"]) == ("over_capacity", 1)
+    for order_id in open_ones:
+        assert slow.call("DELETE", f"/api/orders/{order_id}").status == 200
+    slow.submit()
 
 
 def test_a_quote_compares_every_venue_and_stores_nothing(daemon: RunningDaemon) -> None:
