@@ -1,6 +1,6 @@
 """Every command: its name, where it is, one line about it. Nothing here is imported before its command runs.
 
-A new command is a new line: `dashboard` and `sim` will be two.
+A new command is a new line: `dashboard` will be one.
 """
 
 from collections.abc import Mapping
@@ -38,6 +38,11 @@ CONFIG = {
     "set": Entry("cli.commands.config_set:set_", "Change a setting in config.toml."),
 }
 
+SIM = {
+    "run": Entry("cli.commands.sim_run:run", "Live many orders under seeded faults."),
+    "mutants": Entry("cli.commands.sim_mutants:mutants", "Make the engine wrong and see that it is noticed."),
+}
+
 COMMANDS: Mapping[str, Entry | Group] = {
     "submit": Entry("cli.commands.submit:submit", "Sell exactly AMOUNT of IN for OUT.", "Orders"),
     "batch": Entry("cli.commands.batch:batch", "Place many orders from NDJSON or CSV.", "Orders"),
@@ -55,6 +60,7 @@ COMMANDS: Mapping[str, Entry | Group] = {
     "tokens": Entry("cli.commands.tokens:tokens", "Show the tokens that can be traded.", "Market"),
     "status": Entry("cli.commands.status:status", "Show how the engine is doing.", "Engine"),
     "daemon": Group(DAEMON, "Start, stop and look at the daemon.", "Engine"),
+    "sim": Group(SIM, "The simulated world: its faults, and the proofs.", "Engine"),
     "doctor": Entry("cli.commands.doctor:doctor", "Check that everything is in order.", "Engine"),
     "config": Group(CONFIG, "Show and change the settings.", "Engine"),
     "help": Entry("cli.commands.help:help_", "Explain a command or a topic.", "Engine"),

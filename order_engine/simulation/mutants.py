@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from order_engine.clock import SystemClock
 
+LIVES = 100_000  # that a mutant is given to be caught
 CAUGHT = 3  # how the process of a mutant that was caught ends
 
 
@@ -209,7 +210,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) == 2:
         return _live(int(arguments[0]), int(arguments[1]))
     survived = 0
-    for verdict in try_all(lives=100_000):
+    for verdict in try_all(LIVES):
         survived += verdict.caught_by is None
         outcome = verdict.caught_by or "SURVIVED"
         sys.stdout.write(f"{verdict.seconds:6.1f} s  {verdict.mutant.name:62}  {outcome}\n")
