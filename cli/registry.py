@@ -18,7 +18,7 @@ class Entry(NamedTuple):
 class Group(NamedTuple):
     """Several commands under one word."""
 
-    commands: Mapping[str, Entry]
+    commands: Mapping[str, "Entry | Group"]
     help: str
     section: str = "Commands"
 
@@ -38,9 +38,20 @@ CONFIG = {
     "set": Entry("cli.commands.config_set:set_", "Change a setting in config.toml."),
 }
 
-SIM = {
-    "run": Entry("cli.commands.sim_run:run", "Live many orders under seeded faults."),
-    "mutants": Entry("cli.commands.sim_mutants:mutants", "Make the engine wrong and see that it is noticed."),
+FAULT = {
+    "add": Entry("cli.commands.sim_fault_add:add", "Make something go wrong from now on."),
+    "list": Entry("cli.commands.sim_fault_list:list_", "List the faults of the running daemon."),
+    "clear": Entry("cli.commands.sim_fault_clear:clear", "Clear faults."),
+}
+
+SIM: Mapping[str, Entry | Group] = {
+    "fault": Group(FAULT, "Script what goes wrong for your bot."),
+    "run": Entry(
+        "cli.commands.sim_run:run", "Live many orders under seeded faults and check that nothing is lost or doubled."
+    ),
+    "mutants": Entry(
+        "cli.commands.sim_mutants:mutants", "Make the engine wrong in each of its rules and see that it is noticed."
+    ),
 }
 
 COMMANDS: Mapping[str, Entry | Group] = {

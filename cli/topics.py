@@ -18,6 +18,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "OEE_PORT": "The daemon's port, when it starts; 0: a free one.",
     "OEE_WORKERS": "How many orders are worked on at once, when the daemon starts.",
     "OEE_SEED": "The seed of the simulated chain, when the daemon starts.",
+    "OEE_FAULTS": "A TOML or JSON file of faults that the simulated world begins with, when the daemon starts.",
 }
 
 _FORMATTING = """stdout is data, stderr is talk. Without a flag, a command words its answer for people.

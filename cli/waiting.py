@@ -8,10 +8,12 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from cli import durations, render
+from cli.cards import route
 from cli.exits import Exit, of_order, worst
 from cli.output import Record
+from cli.paint import Line
 from cli.session import Session
-from cli.story import FINAL
+from cli.story import FINAL, Story
 from cli.views import Silent, View, live
 
 DEFAULT_TIMEOUT = "2m"
@@ -117,8 +119,18 @@ def wait_for_submitted(session: Session, order: Record, timeout_ms: int) -> Exit
     if order["status"] not in FINAL:
         explain_open(session, [order], timeout_ms)
     elif not draw:
-        output.say(*render.outcome(order, output.err))
+        output.say(*render.outcome(order, output.err), *_route(session, order))
     return waited.exit
+
+
+def _route(session: Session, order: Record) -> list[Line]:
+    """What the venues offered, and who was chosen; nothing where only data was asked for."""
+    if not session.output.human:
+        return []
+    story = Story(str(order["orderId"]), order)
+    for event in session.client.order_events(str(order["orderId"])):
+        story.add(event)
+    return route(story)
 
 
 def _detached(session: Session, order_ids: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from daemon.answers import Answer
 from daemon.gate import Gate
 from daemon.openapi import openapi_config
 from daemon.problems import allow, answer_to
-from daemon.routes import events, market, orders, sockets, system
+from daemon.routes import events, market, orders, sim, sockets, system
 from daemon.service import Service
 from order_engine.clock import SystemClock
 
@@ -28,6 +28,7 @@ ROUTES = [
     market.pools,
     market.tokens,
     market.balances,
+    *sim.ROUTES,
     system.status,
     system.daemon,
     system.metrics,

@@ -20,6 +20,7 @@ from daemon.answers import Answer
 from daemon.metrics import Counts
 from daemon.problems import internal_problem, problem
 from order_engine.clock import Clock
+from order_engine.failpoints import failpoint
 
 BODY_BYTES = 64 * 1024
 BATCH_BYTES = 16 * 1024 * 1024
@@ -84,6 +85,7 @@ class Gate:
                 await refusal(scope, receive, counting)
             else:
                 await self._app(inner, _no_body, counting)
+                failpoint("after-answer", status)
         except Exception as error:  # nothing below lets one through, unless an answer broke half way
             if status:
                 raise

@@ -79,6 +79,9 @@ def main() -> NoReturn:
     try:
         engine = assemble(home, settings, on_fatal)
         asyncio.run(_serve(engine, settings, files, listening, lambda: _end(stop_logging)))
+    except ConfigError as error:  # of the file of faults, which names venues and pools and so is read last
+        stop_logging()
+        _leave(CONFIG_ERROR, str(error))
     except DatabaseUnusable as error:
         log.critical("the storage cannot be used", extra={"facts": {"reason": str(error)}})
         stop_logging()

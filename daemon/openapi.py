@@ -103,7 +103,13 @@ IDEMPOTENCY_KEY = Parameter(
     description="The client order id. The same key with the same order returns the same order again.",
 )
 
-_ORDER_ID = Schema(type=_STRING, format=OpenAPIFormat.UUID, pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+_IN_PATH = {
+    "orderId": (
+        Schema(type=_STRING, format=OpenAPIFormat.UUID, pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"),
+        "The order id.",
+    ),
+    "faultId": (Schema(type=_STRING, pattern="^f[1-9][0-9]{0,9}$"), "The fault's id."),
+}
 
 _MEANING = {
     400: "Malformed.",
@@ -136,7 +142,7 @@ def described(
             found = list(self.parameters or ())
             for parameter in found:
                 if isinstance(parameter, Parameter) and parameter.param_in == "path":
-                    parameter.schema, parameter.description = _ORDER_ID, "The order id."
+                    parameter.schema, parameter.description = _IN_PATH[parameter.name]
             found += headers
             found += [parameter.described(name) for name, parameter in (query or {}).items()]
             self.parameters = found or None

@@ -196,6 +196,30 @@ class Balance(Record):
     total: Amount
 
 
+class Fault(Record):
+    """Something that goes wrong on purpose, whom it is for, how often it struck and how long it can go on."""
+
+    schema: Literal["oee.fault/1"]
+    fault_id: str
+    kind: str
+    key: str | None
+    pattern: str | None
+    pair: str | None
+    venue: str | None
+    pool: str | None
+    slots: Count | None
+    code: str | None
+    ms: Count | None
+    ppm: int | None
+    at: str | None
+    active: bool
+    struck: Count
+    times: Count | None
+    times_left: Count | None
+    for_ms: Count | None
+    left_ms: Count | None
+
+
 class EngineStatus(Record):
     """How the engine is doing."""
 
@@ -207,6 +231,7 @@ class EngineStatus(Record):
     uptime_ms: Count
     seq: Count
     height: Count
+    block_ms: Annotated[int, Meta(ge=1, description="How long a block takes, at most.")]
     queue: Count
     workers: Count
     open: Count
@@ -266,4 +291,11 @@ class Balances(Record):
     """All balances."""
 
     items: list[Balance]
+    next: str | None
+
+
+class Faults(Record):
+    """All faults."""
+
+    items: list[Fault]
     next: str | None

@@ -2,17 +2,20 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from order_engine.clock import Clock, SystemClock
 from order_engine.engine import Engine
 from order_engine.execution import Living, Rules
+from order_engine.fault_scripts import load_faults
 from order_engine.feed import Feed
 from order_engine.home import Home
 from order_engine.journal import Journal
 from order_engine.settings import Settings
 from order_engine.settlement import SettlementWatch
 from order_engine.venues import meteora, raydium
-from order_engine.venues.simulated.chain import NETWORK_FEE, SimulatedChain, Timing
+from order_engine.venues.simulated.chain import IDLE_MS, NETWORK_FEE, SimulatedChain, Timing
+from order_engine.venues.simulated.faults import Script
 from order_engine.venues.simulated.ledger import Ledger
 from order_engine.venues.simulated.venue import SimulatedVenue
 from order_engine.wallet import Wallet
@@ -23,7 +26,8 @@ COMPARISONS = 4  # quotes for people, at the same time; they have threads of the
 
 
 def assemble(home: Home, settings: Settings, on_fatal: Callable[[str], None], clock: Clock | None = None) -> Engine:
-    """An engine over the files of `home`, not yet started. Raises database.DatabaseUnusable for a file that cannot serve.
+    """An engine over the files of `home`, not yet started. Raises database.DatabaseUnusable for a file that cannot serve, and
+    settings.ConfigError for faults that cannot be played.
 
     `on_fatal` is called, from any thread, when the journal can no longer be trusted: leave the process at once.
     """
@@ -32,8 +36,12 @@ def assemble(home: Home, settings: Settings, on_fatal: Callable[[str], None], cl
     timing = Timing(settings.slot_ms, settings.landing_slots_min, settings.landing_slots_max, settings.valid_slots)
     feed = Feed()
     journal = Journal(home.journal, feed, on_fatal)
-    chain = SimulatedChain(Ledger(home.chain, settings.seed, clock.now_ms()), timing, clock)
-    venues = [SimulatedVenue(name, chain, clock, settings.quote_ms) for name in (raydium.NAME, meteora.NAME)]
+    script = Script(clock, world=lambda: chain)
+    feed.subscribe(script.committed)  # before everybody else: a crash comes before anybody is told
+    chain = SimulatedChain(Ledger(home.chain, settings.seed, clock.now_ms()), timing, clock, script)
+    if settings.faults is not None:
+        load_faults(Path(settings.faults), script)
+    venues = [SimulatedVenue(name, chain, clock, settings.quote_ms, script) for name in (raydium.NAME, meteora.NAME)]
     rules = Rules(settings.attempts, settings.backoff_ms)
     hands = Hands()
     quoting = ThreadPoolExecutor(settings.workers * len(venues), thread_name_prefix="quote")
@@ -59,6 +67,8 @@ def assemble(home: Home, settings: Settings, on_fatal: Callable[[str], None], cl
         wallet=Wallet(chain, settings.attempts, NETWORK_FEE),
         venues=venues,
         height=chain.height,
+        block_ms=settings.slot_ms or IDLE_MS,
+        faults=script,
         comparing=comparing,
         start_chain=chain.start,
         stop_chain=chain.stop,

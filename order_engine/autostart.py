@@ -117,6 +117,8 @@ def _spawn(home: Home, output: Path) -> subprocess.Popen[bytes]:
         environment["OEE_HOME"] = str(root)  # absolute: the daemon starts in another folder
     else:
         environment.pop("OEE_HOME", None)
+    if faults := environment.get("OEE_FAULTS"):
+        environment["OEE_FAULTS"] = str(Path(faults).expanduser().absolute())  # likewise
     descriptor = os.open(output, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         child = subprocess.Popen(

@@ -255,6 +255,24 @@ class Client:
         """Where the daemon is and since when."""
         return self._call("GET", "/api/daemon")
 
+    # what goes wrong on purpose in the simulated world
+
+    def add_fault(self, fault: Mapping[str, Any]) -> Record:
+        """Makes something go wrong from now on, such as {"kind": "land-late", "slots": 20, "pattern": "bot-*", "times": 1}."""
+        return self._call("POST", "/api/sim/faults", fault, key=new_key())
+
+    def faults(self) -> list[Record]:
+        """The faults that were added and not cleared, with how often each struck."""
+        return list(self._pages("/api/sim/faults", {}))
+
+    def clear_fault(self, fault_id: str) -> Record:
+        """Ends one fault and returns it as it stood. Raises NotFound."""
+        return self._call("DELETE", f"/api/sim/faults/{in_path(fault_id, safe='')}")
+
+    def clear_faults(self) -> list[Record]:
+        """Ends all faults and returns them as they stood."""
+        return list(self._call("DELETE", "/api/sim/faults")["items"])
+
     # how
 
     def where(self, *, start: bool = True) -> tuple[Daemon, dict[str, str]]:

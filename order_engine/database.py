@@ -7,6 +7,8 @@ import os
 import sqlite3
 from pathlib import Path
 
+from order_engine.failpoints import failpoint
+
 BUSY_MS = 2_000
 
 
@@ -84,8 +86,10 @@ def _migrate(connection: sqlite3.Connection, path: Path, steps: list[Path], vers
         _back_up(connection, path.with_name(f"{path.name}.v{version}.bak"))
     script = "".join(step.read_text(encoding="utf-8") for step in steps[version:])
     connection.executescript(
-        f"BEGIN IMMEDIATE;\n{script}\nPRAGMA application_id = {application_id};\nPRAGMA user_version = {len(steps)};\nCOMMIT;"
+        f"BEGIN IMMEDIATE;\n{script}\nPRAGMA application_id = {application_id};\nPRAGMA user_version = {len(steps)};"
     )
+    failpoint("in-migration")
+    connection.execute("COMMIT")
 
 
 def _back_up(connection: sqlite3.Connection, copy: Path) -> None:

@@ -17,8 +17,10 @@ from order_engine.checks import check_capacity, check_pair
 from order_engine.clock import Clock, timestamp
 from order_engine.errors import Draining, DuplicateKey, NotFound, Refused, TooLateToCancel
 from order_engine.events import Cancelled, LogEntry, Pending, Recorded
+from order_engine.failpoints import failpoint
 from order_engine.feed import Feed
-from order_engine.journal import Journal, OrderQuery, Superseded
+from order_engine.journal import Journal, Superseded
+from order_engine.journal import OrderQuery as OrderQuery
 from order_engine.lifecycle import IllegalStep
 from order_engine.messages import Record
 from order_engine.orders import Order, OrderRequest, Status
@@ -28,6 +30,7 @@ from order_engine.router import Limits, NoRoute, ask_venues, best_route
 from order_engine.settings import Settings
 from order_engine.settlement import SettlementWatch
 from order_engine.tally import Tally
+from order_engine.venues.simulated.faults import Script
 from order_engine.venues.venue import Venue
 from order_engine.wallet import Wallet
 from order_engine.work_queue import WorkQueue
@@ -76,12 +79,15 @@ class Engine:
         wallet: Wallet,
         venues: Sequence[Venue],
         height: Callable[[], int],
+        block_ms: int,
+        faults: Script,
         comparing: Executor,
         start_chain: Callable[[], None],
         stop_chain: Callable[[], None],
     ) -> None:
         self.settings = settings
         self.feed = feed
+        self.faults = faults
         self._clock = clock
         self._journal = journal
         self._queue = queue
@@ -91,6 +97,7 @@ class Engine:
         self._wallet = wallet
         self._venues = venues
         self._height = height
+        self._block_ms = block_ms
         self._comparing = comparing
         self._start_chain = start_chain
         self._stop_chain = stop_chain
@@ -111,6 +118,7 @@ class Engine:
         for order in unfinished:
             self._wallet.hold(order.order_id, order.request, checked=False)
             self._tally.opened(order)
+            self.faults.learn(order)
         self.feed.subscribe(self._after_commit)
         self.feed.subscribe(logbook.note)
         self._start_chain()
@@ -126,6 +134,7 @@ class Engine:
         Those are safe: they are on disk, and the next start goes on with them.
         """
         self._draining = True
+        failpoint("in-drain")
         with self._all_settled:
             self._all_settled.wait_for(lambda: self._tally.open == 0, timeout_ms / 1_000)
         self._workers.stopping = True
@@ -149,6 +158,7 @@ class Engine:
         for each in recorded:
             if each.order.version == 1:
                 self._queue.put(each.order.order_id)  # if this fails, the sweeper finds the order
+                failpoint("after-enqueue")
         if self._tally.open == 0:
             with self._all_settled:
                 self._all_settled.notify_all()
@@ -194,8 +204,13 @@ class Engine:
         self._journal.create(order_id, Pending(self._clock.now_ms(), request, retry_of)).add_done_callback(pass_on)
         return answer
 
-    def retry(self, order_id: str, slippage_bps: int | None = None) -> "Future[Submission]":
-        """Submits the same order anew, linked to the old one. Raises NotFound, or Refused unless the old one is dead."""
+    def retry(
+        self, order_id: str, slippage_bps: int | None = None, client_order_id: str | None = None
+    ) -> "Future[Submission]":
+        """Submits the same order anew, linked to the old one, under a key of its own if one is given.
+
+        Raises NotFound, Refused unless the old one is dead, and else as `submit`.
+        """
         order = self.order(order_id)
         if order.status not in (Status.FAILED, Status.CANCELLED, Status.EXPIRED):
             raise Refused(
@@ -205,7 +220,8 @@ class Engine:
                 hint=f"oee wait {order_id}" if not order.status.final else None,
             )
         slippage = order.request.slippage_bps if slippage_bps is None else slippage_bps
-        return self.submit(replace(order.request, slippage_bps=slippage, client_order_id=None), retry_of=order_id)
+        request = replace(order.request, slippage_bps=slippage, client_order_id=client_order_id)
+        return self.submit(request, retry_of=order_id)
 
     def cancel(self, order_id: str) -> Order:
         """The cancelled order. Waits for the commit. Raises NotFound, or TooLateToCancel once it was sent or is over."""
@@ -293,6 +309,7 @@ class Engine:
             "uptimeMs": int(self._clock.steady_ms() - self._started_steady),
             "seq": self._journal.last_seq(),
             "height": self._height(),
+            "blockMs": self._block_ms,
             "queue": self._queue.depth(),
             "workers": self._queue.alive(),
         } | self._tally.status()

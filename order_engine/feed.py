@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from order_engine.events import Recorded
+from order_engine.failpoints import failpoint
 
 Listener = Callable[[Sequence[Recorded]], None]
 
@@ -39,3 +40,4 @@ class Feed:
                 listener(recorded)
             except Exception:
                 _log.exception("a listener failed")
+            failpoint("mid-publish")

@@ -20,6 +20,7 @@ import msgspec
 from order_engine import database
 from order_engine.errors import StorageUnavailable
 from order_engine.events import Event, LogEntry, Pending, Recorded
+from order_engine.failpoints import failpoint
 from order_engine.feed import Feed
 from order_engine.lifecycle import apply, begin
 from order_engine.orders import OPEN, Order
@@ -159,10 +160,12 @@ class Journal:
             for write in batch:
                 write.done.set_exception(_unavailable(self._path, error))
             return True
+        failpoint("before-commit", batch)
         try:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             return self._stop(f"a commit to {self._path} failed ({error}); what is on disk is unknown", batch)
+        failpoint("after-commit", recorded)
         self._seq = seq
         self.commits += 1
         if recorded:

@@ -28,6 +28,7 @@ VENUE = "oee.venue/1"
 POOL = "oee.pool/1"
 TOKEN = "oee.token/1"
 BALANCE = "oee.balance/1"
+FAULT = "oee.fault/1"
 
 
 def amount(units: int | None, token: str) -> str | None:
@@ -232,3 +233,29 @@ def token_record(symbol: str) -> Record:
 def venue_record(name: str, pools: int, statistics: Mapping[str, Any]) -> Record:
     """`oee.venue/1`: a venue, how many pools it has and how it served: quotes, declined, chosen, latency."""
     return {"schema": VENUE, "dex": name, "pools": pools} | dict(statistics)
+
+
+def fault_record(standing: Any) -> Record:
+    """`oee.fault/1`: a scripted fault, what it matches, how often it struck, and how long it can go on."""
+    fault = standing.fault
+    return {
+        "schema": FAULT,
+        "faultId": standing.fault_id,
+        "kind": fault.kind,
+        "key": fault.key,
+        "pattern": fault.pattern,
+        "pair": "/".join(fault.pair) if fault.pair else None,
+        "venue": fault.venue,
+        "pool": fault.pool,
+        "slots": fault.slots,
+        "code": fault.code,
+        "ms": fault.ms,
+        "ppm": fault.ppm,
+        "at": fault.at,
+        "active": standing.active,
+        "struck": standing.struck,
+        "times": fault.times,
+        "timesLeft": standing.times_left,
+        "forMs": fault.for_ms,
+        "leftMs": standing.left_ms,
+    }

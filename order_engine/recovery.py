@@ -7,6 +7,7 @@ import logging
 import threading
 from typing import Protocol
 
+from order_engine.failpoints import failpoint
 from order_engine.workers import Hands
 
 SWEEP_S = 3.0
@@ -37,6 +38,7 @@ def requeue_missing(journal: OpenOrders, queue: Queue, hands: Hands) -> int:
     missing = hands.missing(journal.open_ids(), queued)
     for order_id in missing:
         queue.put(order_id)
+        failpoint("in-recovery")
     return len(missing)
 
 

@@ -16,7 +16,13 @@ from msgspec import Meta
 Whole = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(gt=0)]
 
-ENVIRONMENT = {"OEE_SIM_SPEED": "speed", "OEE_PORT": "port", "OEE_WORKERS": "workers", "OEE_SEED": "seed"}
+ENVIRONMENT = {
+    "OEE_SIM_SPEED": "speed",
+    "OEE_PORT": "port",
+    "OEE_WORKERS": "workers",
+    "OEE_SEED": "seed",
+    "OEE_FAULTS": "faults",
+}
 
 
 class ConfigError(Exception):
@@ -45,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     landing_slots_min: Positive = 6  # 2.0 to 2.8 s after sending
     landing_slots_max: Positive = 7
     valid_slots: Positive = 150  # a transaction dies this many blocks after it was built
+    faults: str | None = None  # a TOML or JSON file of what goes wrong on purpose; from the folder of this file
 
     @property
     def instant(self) -> bool:
@@ -70,6 +77,9 @@ def resolve(config_file: Path, environment: Mapping[str, str] = os.environ) -> t
             origins[key] = variable
     for key in given:
         check_key(key, config_file)
+    if isinstance(path := given.get("faults"), str):
+        folder = Path.cwd() if origins["faults"] == "OEE_FAULTS" else config_file.parent
+        given["faults"] = str(folder / Path(path).expanduser())
     if given.get("speed") == "instant":
         given = NO_DELAYS | given
         origins = dict.fromkeys(NO_DELAYS, "speed = instant") | origins

@@ -17,6 +17,7 @@ from order_engine.clock import Clock
 from order_engine.errors import EngineError
 from order_engine.events import Recorded
 from order_engine.execution import AskVenues, Build, Height, Living, LookUp, NextBlock, Pause, Record, Send
+from order_engine.failpoints import failpoint
 from order_engine.journal import Journal, Superseded
 from order_engine.venues.venue import Chain
 from order_engine.workers import Hands
@@ -106,8 +107,10 @@ class SettlementWatch:
                     case Pause(duration_ms=duration_ms):
                         due = self._clock.steady_ms() + duration_ms
                         heapq.heappush(self._pauses, (due, next(self._tie), living))
+                        failpoint("in-backoff")
                         return
                     case Record():
+                        failpoint("outcome-seen", [effect])
                         committed = self._journal.append(effect.order, effect.event)
                         committed.add_done_callback(partial(self._committed, living))
                         return

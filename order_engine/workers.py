@@ -12,6 +12,7 @@ from concurrent.futures import Executor
 
 from order_engine.errors import EngineError, VenueUnavailable
 from order_engine.execution import AskVenues, Build, Effect, Living, Record, Rules, Send
+from order_engine.failpoints import failpoint
 from order_engine.journal import Journal, Superseded
 from order_engine.orders import Order, Transaction
 from order_engine.quotes import Offer
@@ -91,6 +92,7 @@ class Workers:
         """Lives the order until it settles, ends, or turns out to be somebody else's. Harmless to call twice for one order."""
         if self.stopping:
             return  # it is on disk: the next start goes on with it
+        failpoint("after-dequeue")
         mine, living = self._hands.take(order_id)
         if not mine:
             return
@@ -138,7 +140,9 @@ class Workers:
                     _log.exception("a venue broke", extra={"facts": {"dex": effect.quote.dex}})
                     raise VenueUnavailable(f"{effect.quote.dex} broke with {type(error).__name__}") from error
             case Send():
+                failpoint("before-send")
                 self._chain.send(effect.transaction)
+                failpoint("mid-submit")
                 return None
             case _:
                 raise TypeError(f"not a worker's effect: {effect}")

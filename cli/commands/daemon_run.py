@@ -24,6 +24,8 @@ def run(context: typer.Context) -> Exit:
     root = session.home.config_dir.parent
     if os.environ.get("OEE_HOME"):
         os.environ["OEE_HOME"] = str(root)  # absolute, for the folder changes below
+    if faults := os.environ.get("OEE_FAULTS"):
+        os.environ["OEE_FAULTS"] = str(Path(faults).expanduser().absolute())  # likewise
     os.chdir(
         Path(order_engine.__file__).resolve().parent.parent
     )  # `-m daemon` is then ours and no folder of the caller's

@@ -30,5 +30,7 @@ def mutants(context: typer.Context) -> Exit:
         if not output.record(record, verdict.mutant.name):
             outcome = verdict.caught_by or "SURVIVED"
             state = "confirmed" if verdict.caught_by else "failed"
-            output.show([[(f"{verdict.seconds:6.1f} s  ", "dim"), (f"{verdict.mutant.name:<64}", ""), (outcome, state)]])
+            output.show(
+                [[(f"{verdict.seconds:6.1f} s  ", "dim"), (f"{verdict.mutant.name:<64}", ""), (outcome, state)]]
+            )
     return Exit.BUG if survived else Exit.OK

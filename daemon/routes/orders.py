@@ -8,7 +8,6 @@ from typing import Any
 
 from litestar import Request, delete, get, post
 from litestar.response.base import ASGIResponse
-from msgspec.structs import replace
 
 from daemon.answers import Answer, Headers, Lines, encode, listing, record
 from daemon.gate import body_of
@@ -18,10 +17,10 @@ from daemon.query import KEY, PAIR, SINCE, STATUS, matching, number, read_query
 from daemon.routes.ids import read_id
 from daemon.schemas import Accepted, Events, Order, Orders
 from daemon.service import Service, committed, service_of
-from order_engine.engine import Engine, OrderQuery, Submission  # type: ignore[attr-defined]
+from order_engine.engine import Engine, OrderQuery, Submission
 from order_engine.errors import EngineError, Malformed
+from order_engine.failpoints import failpoint
 from order_engine.messages import Record, event_record, order_record
-from order_engine.orders import Status
 from order_engine.requests import read_json, read_key, read_order, read_retry
 
 AHEAD = 1_000  # lines of a batch that are submitted before the answer to the first has been sent
@@ -30,7 +29,6 @@ HISTORY_MAX = 1_000  # events of one order; three attempts make about twenty
 TURN = 64  # lines read before others get their turn
 
 _KEY = "Idempotency-Key"
-_RETRYABLE = (Status.FAILED, Status.CANCELLED, Status.EXPIRED)
 _LIST = {
     "status": STATUS,
     "pair": PAIR,
@@ -60,7 +58,9 @@ async def submit(request: Request[Any, Any, Any]) -> ASGIResponse:
     key = _key_of(request)
     if key is not None and fields.setdefault("clientOrderId", key) != key:
         raise Malformed(f"{_KEY} and clientOrderId are different keys. Give one of them.", field=_KEY)
-    return _accepted(await committed(engine.submit(read_order(fields, engine.settings))))
+    submission = await committed(engine.submit(read_order(fields, engine.settings)))
+    failpoint("before-202")
+    return _accepted(submission)
 
 
 @post(
@@ -144,7 +144,7 @@ async def retry(request: Request[Any, Any, Any]) -> ASGIResponse:
     service, order_id = _named(request)
     body = body_of(request.scope)
     slippage_bps = read_retry(read_json(body)) if body else None
-    submitted = await service.in_thread(_retry, service.engine, order_id, slippage_bps, _key_of(request))
+    submitted = await service.in_thread(service.engine.retry, order_id, slippage_bps, _key_of(request))
     return _accepted(await committed(submitted))
 
 
@@ -187,15 +187,6 @@ def _history(engine: Engine, order_id: str) -> list[Record]:
     engine.order(order_id)  # raises NotFound
     entries = engine.events(0, HISTORY_MAX, order_id)
     return [event_record(entry.seq, entry.order_id, entry.request, entry.event) for entry in entries]
-
-
-def _retry(engine: Engine, order_id: str, slippage_bps: int | None, key: str | None) -> "Future[Submission]":
-    """With a key, so that a repeated request is one retry; the engine's own retry has none, and refuses what cannot be."""
-    order = engine.order(order_id)
-    if key is None or order.status not in _RETRYABLE:
-        return engine.retry(order_id, slippage_bps)
-    slippage = order.request.slippage_bps if slippage_bps is None else slippage_bps
-    return engine.submit(replace(order.request, slippage_bps=slippage, client_order_id=key), retry_of=order_id)
 
 
 def _lines(body: bytes) -> Iterator[tuple[int, bytes]]:

@@ -12,6 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.sync.client import connect as connect_sync
 
 from tests.conftest import RunningDaemon
+from tests.waiting import until
 
 LIFE = ["pending", "routing", "building", "submitted", "confirmed"]
 
@@ -34,7 +35,9 @@ def test_a_client_hears_of_all_orders_on_one_socket(daemon: RunningDaemon) -> No
         assert json.loads(socket.recv())["type"] == "subscribed"
         with httpx.Client(base_url=daemon.url, headers=daemon.headers) as http:
             orders = {
-                http.post("/api/orders/execute", json={"inputToken": a, "outputToken": b, "amount": n}).json()["orderId"]
+                http.post("/api/orders/execute", json={"inputToken": a, "outputToken": b, "amount": n}).json()[
+                    "orderId"
+                ]
                 for a, b, n in [("SOL", "USDC", 1.5), ("USDC", "SOL", 20), ("JUP", "USDC", 100)]
             }
         seen: dict[str, list[str]] = {}
@@ -98,10 +101,14 @@ def test_e_client_posts_ten_at_once_and_finds_each_price_comparison_in_the_log(d
             return str([json.loads(text) async for text in socket][-1]["status"])
 
     orders = asyncio.run(ten())
-    lines = [json.loads(line) for line in daemon.home.log_file.read_text(encoding="utf-8").splitlines()]
-    compared = {
-        line["orderId"]: {quote["dex"]: quote for quote in line["quotes"]} for line in lines if line.get("status") == "building"
-    }
+
+    def comparisons() -> dict[str, dict[str, Any]]:
+        lines = map(json.loads, daemon.home.log_file.read_text(encoding="utf-8").splitlines())
+        decided = [line for line in lines if line.get("status") == "building"]
+        return {line["orderId"]: {quote["dex"]: quote for quote in line["quotes"]} for line in decided}
+
+    until(lambda: set(orders) <= comparisons().keys(), "the log of ten decisions")  # another thread writes it
+    compared = comparisons()
     for order in orders:
         assert set(compared[order]) == {"raydium", "meteora"}
         assert all(quote["netOutput"] or quote["reason"] for quote in compared[order].values())

@@ -17,10 +17,12 @@ import msgspec
 
 from order_engine.amounts import format_amount
 from order_engine.clock import Clock
-from order_engine.errors import Refused
+from order_engine.errors import OutcomeUnknown, Refused
+from order_engine.failpoints import failpoint
 from order_engine.orders import Transaction
 from order_engine.tokens import NATIVE, TOKENS
 from order_engine.venues.pool import Swap, SwapRefused
+from order_engine.venues.simulated.faults import NO_FAULTS, Faults
 from order_engine.venues.simulated.genesis import MARKET, NETWORK, WALLET, Account, AnyPool
 from order_engine.venues.simulated.instruction import BadTransaction, Instruction, sign, verify
 from order_engine.venues.simulated.ledger import Block, Book
@@ -51,16 +53,18 @@ class Waiting(NamedTuple):
     transaction: Transaction
     asked: Instruction
     lands_at: int
+    rejected: str | None = None  # by a fault: the error code that it lands with
 
 
 class SimulatedChain:
-    """See `venue.Chain` for what it promises. One thread of its own makes the blocks."""
+    """See `venue.Chain` for what it promises. One thread of its own makes the blocks. `faults` go wrong on purpose."""
 
-    def __init__(self, ledger: Book, timing: Timing, clock: Clock) -> None:
+    def __init__(self, ledger: Book, timing: Timing, clock: Clock, faults: Faults = NO_FAULTS) -> None:
         state = ledger.load()
         self._ledger = ledger
         self._timing = timing
         self._clock = clock
+        self._faults = faults
         self._seed = state.seed
         self._key = hashlib.blake2b(f"paper wallet {state.seed}".encode()).digest()
         self._height = state.height
@@ -85,7 +89,8 @@ class SimulatedChain:
     # what the engine sees
 
     def send(self, transaction: Transaction) -> None:
-        """Takes a signed transaction into the mempool. Raises Refused for bytes that the wallet did not sign."""
+        """Takes a signed transaction into the mempool. Raises Refused for bytes that the wallet did not sign, OutcomeUnknown
+        where a fault loses the answer."""
         signature = transaction.signature
         if signature in self._mempool or signature in self._landed:
             return
@@ -93,11 +98,17 @@ class SimulatedChain:
             asked = verify(transaction, self._key)
         except BadTransaction as error:
             raise Refused(f"The chain refuses the transaction: {error}", code="transaction_rejected") from error
-        self._inbox[signature] = Waiting(transaction, asked, self._height + self._landing_slots(signature))
-        self._wake.set()
+        fate = self._faults.sending(signature)
+        if not fate.swallowed:
+            lands_at = self._height + self._landing_slots(signature) + fate.late_slots
+            self._inbox[signature] = Waiting(transaction, asked, lands_at, fate.rejected)
+            self._wake.set()
+        if fate.answer_lost:
+            raise OutcomeUnknown(f"no answer came to the sending of {signature[:8]}…")
 
     def look_up(self, signature: str) -> Landed | None:
         """What landed under this signature, or None."""
+        self._faults.looking_up(signature)
         found = self._landed.get(signature)
         if found is not None or signature in self._mempool or signature in self._inbox:
             return found
@@ -200,10 +211,11 @@ class SimulatedChain:
             elif each.lands_at <= height:
                 block.left.append(signature)
                 if not self._ledger.has(signature):  # sent again, after it had landed
-                    block.landed.append((each.asked, self._execute(signature, each.asked, world, height)))
+                    block.landed.append((each.asked, self._execute(each, world, height)))
         block.pools, block.balances = world.changed_pools, world.changed_balances
         made_at = self._clock.now_ms()
         self._ledger.write_block(block, made_at)
+        failpoint("on-chain", "landed" if block.landed else None)
         self._show(block, waiting, made_at)
 
     def _show(self, block: Block, waiting: dict[str, "Waiting"], made_at: int) -> None:
@@ -223,13 +235,16 @@ class SimulatedChain:
         for listener in self._listeners:
             listener(block.height)
 
-    def _execute(self, signature: str, asked: Instruction, world: "_Tally", height: int) -> Landed:
+    def _execute(self, each: Waiting, world: "_Tally", height: int) -> Landed:
         """A transaction in its block: the swap, or the failure that the ledger keeps. The network fee is paid in both cases."""
+        signature, asked = each.transaction.signature, each.asked
         listing = self._listing[asked.pool]
         fee = min(NETWORK_FEE, world.balance(WALLET, NATIVE))
         world.move(WALLET, NETWORK, NATIVE, fee)
         code, error = "transaction_rejected", None
-        if world.balance(WALLET, asked.input_token) < asked.amount_in:
+        if each.rejected is not None:
+            code, error = each.rejected, "a scripted fault says so"
+        elif world.balance(WALLET, asked.input_token) < asked.amount_in:
             error = f"the wallet has less than {_text(asked.amount_in, asked.input_token)}"
         else:
             a_to_b = listing.token_a == asked.input_token

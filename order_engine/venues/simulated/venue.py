@@ -10,19 +10,23 @@ from order_engine.quotes import Ask, Quote
 from order_engine.tokens import NATIVE, TOKENS, network_fee_in
 from order_engine.venues.pool import Pool, Swap, SwapRefused
 from order_engine.venues.simulated.chain import NETWORK_FEE, SimulatedChain
+from order_engine.venues.simulated.faults import NO_FAULTS, Faults
 from order_engine.venues.simulated.instruction import Instruction
 from order_engine.venues.simulated.market import Listing
 from order_engine.venues.venue import PoolView
 
 
 class SimulatedVenue:
-    """See `venue.Venue` for what it promises. `quote_ms` is the time an answer takes."""
+    """See `venue.Venue` for what it promises. `quote_ms` is the time an answer takes; `faults` go wrong on purpose."""
 
-    def __init__(self, name: str, chain: SimulatedChain, clock: Clock, quote_ms: int) -> None:
+    def __init__(
+        self, name: str, chain: SimulatedChain, clock: Clock, quote_ms: int, faults: Faults = NO_FAULTS
+    ) -> None:
         self._name = name
         self._chain = chain
         self._clock = clock
         self._quote_ms = quote_ms
+        self._faults = faults
         self._listings = [listing for listing in chain.listings if listing.dex == name]
         self._by_pair: dict[frozenset[str], list[Listing]] = {}
         for listing in self._listings:
@@ -38,7 +42,7 @@ class SimulatedVenue:
 
     def quote(self, ask: Ask) -> Quote:
         """The offer of its best pool for this ask. Raises Refused without a pool, or when none can fill it."""
-        self._clock.sleep_ms(self._quote_ms)
+        self._clock.sleep_ms(self._quote_ms + self._faults.quoting(self._name, ask))
         offers: list[Quote] = []
         refusals: list[str] = []
         for listing in self._by_pair.get(frozenset((ask.input_token, ask.output_token)), ()):
@@ -70,6 +74,7 @@ class SimulatedVenue:
 
     def build(self, ask: Ask, quote: Quote, min_out: int, nonce: str) -> Transaction:
         """The signed swap of this quote, valid for some slots from now."""
+        self._clock.sleep_ms(self._faults.building(self._name, ask, nonce))
         return self._chain.sign(
             Instruction(
                 nonce=nonce,
