@@ -14,12 +14,12 @@ STRIP_WIDTH = 68  # of a strip with words; narrower terminals get symbols and on
 INDENT = "  "
 
 
-def card(story: Story, paint: Paint, width: int, now_ms: int) -> list[Line]:
-    """Everything about one order."""
+def card(story: Story, paint: Paint, width: int, now_ms: int, status: Record | None = None) -> list[Line]:
+    """Everything about one order. With the engine's status also how long it may still land, if its answer is lost."""
     title: Line = [(render.short_id(story.order_id), "strong")]
     if story.request:
         title.append((f"  {render.request(story.request)}", ""))
-    words = [*_setback(story), *route(story), *_result(story, paint)]
+    words = [*_setback(story), *route(story), *_result(story, paint, status)]
     return [
         *wrap(title, width, INDENT),
         *strip(story, paint, width, now_ms),
@@ -106,7 +106,7 @@ def _setback(story: Story) -> list[Line]:
     return [[(f"{INDENT}attempt {story.attempt}; the one before ended with {story.setback}", "dim")]]
 
 
-def _result(story: Story, paint: Paint) -> list[Line]:
+def _result(story: Story, paint: Paint, status: Record | None) -> list[Line]:
     lines: list[Line] = []
     if story.tx_hash:
         by = "" if story.final else f", can land until height {story.last_valid_height}"
@@ -116,7 +116,7 @@ def _result(story: Story, paint: Paint) -> list[Line]:
         lines += [[(INDENT, ""), *line] for line in render.outcome(order, paint)]
     elif story.state == "unknown":
         known = {"orderId": story.order_id, "lastValidHeight": story.last_valid_height}
-        lines.append([(f"{INDENT}Sent, and no answer came. {render.may_still_land(known)}", "unknown")])
+        lines.append([(f"{INDENT}Sent, and no answer came. {render.may_still_land(known, status)}", "unknown")])
     return lines
 
 

@@ -85,18 +85,19 @@ def _against_quote(order: Record) -> str:
     return f", {abs(bps):.1f}bps {'worse' if bps > 0 else 'better'} than quoted"
 
 
-def may_still_land(order: Record) -> str:
-    """The warning for an order whose answer is lost."""
-    return (
-        f"It may still land until height {order['lastValidHeight']}; do not resubmit; "
-        f"oee wait {short_id(order['orderId'])}"
-    )
+def may_still_land(order: Record, status: Record | None = None) -> str:
+    """The warning for an order whose answer is lost. With the engine's status, also how long that is."""
+    last = order["lastValidHeight"]
+    about = ""
+    if status is not None and "blockMs" in status:  # an older daemon does not say
+        about = f", about {-(-max(last - status['height'], 0) * status['blockMs'] // 1_000)} s"
+    return f"It may still land until height {last}{about}; do not resubmit; oee wait {short_id(order['orderId'])}"
 
 
-def still_open(order: Record, waited: str) -> str:
+def still_open(order: Record, waited: str, status: Record | None = None) -> str:
     """What to say of an order that is not final when the time-out comes."""
     if state_of(order) == "unknown":
-        return f"{short_id(order['orderId'])}: no answer after {waited}. {may_still_land(order)}"
+        return f"{short_id(order['orderId'])}: no answer after {waited}. {may_still_land(order, status)}"
     name = short_id(order["orderId"])
     return f"{name}: still {order['status']} after {waited}. The order goes on: oee wait {name}"
 

@@ -11,7 +11,7 @@ from cli import durations, render
 from cli.cards import route
 from cli.exits import Exit, of_order, worst
 from cli.output import Record
-from cli.paint import Line
+from cli.paint import Line, state_of
 from cli.session import Session
 from cli.story import FINAL, Story
 from cli.views import Silent, View, live
@@ -95,9 +95,10 @@ def _ends(
 
 def explain_open(session: Session, orders: Sequence[Record], timeout_ms: int | None) -> None:
     """Says of each order that is not final what that means and what to do."""
-    for order in orders:
-        if order["status"] not in FINAL:
-            session.output.say(render.still_open(order, durations.short(timeout_ms or 0)))
+    left = [order for order in orders if order["status"] not in FINAL]
+    status = session.client.status() if any(state_of(order) == "unknown" for order in left) else None
+    for order in left:
+        session.output.say(render.still_open(order, durations.short(timeout_ms or 0), status))
 
 
 def wait_for_submitted(session: Session, order: Record, timeout_ms: int) -> Exit:

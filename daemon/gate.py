@@ -35,6 +35,7 @@ _ORDER_TYPES = frozenset({b"application/json", b"application/json; charset=utf-8
 _BATCH_TYPES = _ORDER_TYPES | {b"application/x-ndjson", b"application/x-ndjson; charset=utf-8"}
 _BATCH = "/api/orders/batch"
 _ORDER_PATHS = frozenset({"/api/orders", "/api/orders/execute", "/orders/execute"})
+_FAULTS = "/api/sim/faults"
 _RETRY_PATH = re.compile(r"/api/orders/[^/]+/retry")
 _SOCKET_PATH = re.compile(r"/ws|/orders/execute|/api/orders/[^/]+")
 
@@ -161,7 +162,7 @@ class Gate:
         limit, types = BODY_BYTES, _ORDER_TYPES
         if path == _BATCH:
             limit, types = BATCH_BYTES, _BATCH_TYPES
-        elif path not in _ORDER_PATHS:
+        elif path not in _ORDER_PATHS and path != _FAULTS:
             if _RETRY_PATH.fullmatch(path) is None:
                 return None  # takes no body; routing says what is wrong with the call
             optional = True

@@ -38,7 +38,7 @@ def assemble(home: Home, settings: Settings, on_fatal: Callable[[str], None], cl
     journal = Journal(home.journal, feed, on_fatal)
     script = Script(clock, world=lambda: chain)
     feed.subscribe(script.committed)  # before everybody else: a crash comes before anybody is told
-    chain = SimulatedChain(Ledger(home.chain, settings.seed, clock.now_ms()), timing, clock, script)
+    chain = SimulatedChain(Ledger(home.chain, settings.seed, clock.now_ms(), on_fatal), timing, clock, script)
     if settings.faults is not None:
         load_faults(Path(settings.faults), script)
     venues = [SimulatedVenue(name, chain, clock, settings.quote_ms, script) for name in (raydium.NAME, meteora.NAME)]

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from order_engine import database
+from order_engine import database, integrity
 from order_engine.errors import StorageUnavailable
 from order_engine.events import Event, LogEntry, Pending, Recorded
 from order_engine.failpoints import failpoint
@@ -29,6 +29,7 @@ APPLICATION_ID = 0x6F656531  # "oee1"
 MIGRATIONS = Path(__file__).parent / "migrations"
 BATCH = 256
 CHECKPOINT_COMMITS = 500
+LOG_ALARM_BYTES = 64 * 1024**2  # of the -wal file: somebody reads for so long that it cannot be taken in
 
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
@@ -38,8 +39,9 @@ _event: Callable[[str], Event] = msgspec.json.Decoder(Event).decode  # the tag s
 _INSERT = """INSERT INTO orders (id, client_order_id, status, version, epoch, dex, input_token, output_token, created_at, state)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (client_order_id) DO NOTHING"""
 _UPDATE = "UPDATE orders SET status = ?, version = ?, epoch = ?, dex = ?, state = ? WHERE id = ? AND version = ?"
-_EVENT = "INSERT INTO events (seq, order_id, version, at, facts) VALUES (?, ?, ?, ?, ?)"
+_EVENT = "INSERT INTO events (seq, order_id, version, at, facts, sum) VALUES (?, ?, ?, ?, ?, ?)"
 _LOG = "SELECT e.seq, e.order_id, e.facts, o.state FROM events e JOIN orders o ON o.id = e.order_id"
+_START = "UPDATE daemon SET epoch = epoch + 1, running = 1 RETURNING epoch"
 _OPEN_STATUS = ", ".join(repr(status.value) for status in OPEN)  # spelled like the partial index
 _OPEN = f"FROM orders INDEXED BY orders_open WHERE status IN ({_OPEN_STATUS}) ORDER BY n"
 
@@ -85,10 +87,13 @@ class Journal:
         self._path = path
         self._feed = feed
         self._on_fatal = on_fatal
-        self._db = database.open_writer(path, MIGRATIONS, APPLICATION_ID)
-        self._db.execute("PRAGMA wal_autocheckpoint = 0")  # the writer does it between commits
-        self._epoch: int = self._db.execute("UPDATE daemon SET epoch = epoch + 1 RETURNING epoch").fetchone()[0]
-        self._seq: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0]
+        self._db = database.open_writer(path, MIGRATIONS, APPLICATION_ID, integrity.examine)
+        with database.usable(path):
+            self._db.execute("PRAGMA wal_autocheckpoint = 0")  # the writer does it between commits
+            self._epoch: int = self._db.execute(_START).fetchone()[0]
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()  # the main file must say that it is in use
+            self._page_size: int = self._db.execute("PRAGMA page_size").fetchone()[0]
+            self._seq: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0]
         self._idle_readers: deque[sqlite3.Connection] = deque()
         self._inbox: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self.commits = 0
@@ -120,7 +125,11 @@ class Journal:
         self._thread.join()
         while self._idle_readers:
             self._idle_readers.pop().close()
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        try:
+            self._db.execute("UPDATE daemon SET running = 0 WHERE epoch = ?", (self._epoch,))
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:  # everything is on disk; but the next start must look at what this disk does
+            self._on_fatal(f"{self._path} could not be closed: {error}")
         self._db.close()
 
     def _write_all(self) -> None:
@@ -156,6 +165,8 @@ class Journal:
         except Exception as error:  # rolled back, so it is certain that nothing was stored
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
+            if database.is_damage(error):
+                return self._stop(database.damaged(self._path, str(error)), batch)
             _log.error("the journal refused a batch", extra={"facts": {"error": str(error), "orders": len(batch)}})
             for write in batch:
                 write.done.set_exception(_unavailable(self._path, error))
@@ -175,15 +186,23 @@ class Journal:
                 write.done.set_result(answer)
             else:
                 write.done.set_exception(answer)
-        if self.commits % CHECKPOINT_COMMITS == 0:
-            self._checkpoint()
-        return True
+        return self.commits % CHECKPOINT_COMMITS != 0 or self._checkpoint()
 
-    def _checkpoint(self) -> None:
+    def _checkpoint(self) -> bool:
+        """Takes the log into the main file, as far as readers allow. False when the journal can go on no more."""
         try:
-            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        except sqlite3.Error as error:  # the log only grows for a while: everything in it is safe
+            _, pages, _ = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.Error as error:
+            if database.is_failed_sync(error):
+                return self._stop(f"{self._path} could not be synced: {error}", [])
+            # The log only grows for a while: everything in it is safe.
             _log.error("the journal's log could not be taken in", extra={"facts": {"error": str(error)}})
+            return True
+        size = pages * self._page_size
+        if size > LOG_ALARM_BYTES:
+            facts = {"megabytes": size // 1024**2, "cure": "end what reads the journal all the time"}
+            _log.warning("the journal's log cannot be taken in and grows", extra={"facts": facts})
+        return True
 
     def _write(self, write: _Write, seq: int) -> Recorded | Exception:
         event = write.event
@@ -201,7 +220,9 @@ class Journal:
             found = self._db.execute(_UPDATE, (*now, order.order_id, order.version - 1))
             if found.rowcount == 0:
                 return Superseded(order.order_id)
-        self._db.execute(_EVENT, (seq, order.order_id, order.version, event.at, _encode(event).decode()))
+        facts = _encode(event)
+        total = integrity.sum_of(facts)
+        self._db.execute(_EVENT, (seq, order.order_id, order.version, event.at, facts.decode(), total))
         return Recorded(seq, event, order)
 
     def _stop(self, reason: str, batch: Sequence[_Write]) -> bool:
@@ -221,6 +242,10 @@ class Journal:
             reader = database.open_reader(self._path)
         try:
             return reader.execute(sql, arguments).fetchall()
+        except sqlite3.DatabaseError as error:
+            if database.is_damage(error):
+                self._on_fatal(database.damaged(self._path, str(error)))
+            raise
         finally:
             self._idle_readers.append(reader)
 

@@ -31,7 +31,9 @@ def _shell_lines(section: str) -> list[str]:
     return [line for block in blocks for line in block.splitlines() if line]
 
 
-@pytest.mark.parametrize("line", [*_shell_lines("Use it"), *_shell_lines("From your own program")])
+@pytest.mark.parametrize(
+    "line", [line for part in ("Use it", "From your own program", "Prove it yourself") for line in _shell_lines(part)]
+)
 def test_what_the_readme_types_works(line: str, daemon: RunningDaemon) -> None:
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", line],

@@ -65,7 +65,7 @@ def _retry(session: Session, order: Record | EngineError, slippage_bps: int | No
             raise order
         if state_of(order) == "unknown":
             name = render.short_id(order["orderId"])
-            raise OutcomeUnknown(f"{name} is not retried. {render.may_still_land(order)}")
+            raise OutcomeUnknown(f"{name} is not retried. {render.may_still_land(order, session.client.status())}")
         new = session.client.retry(order["orderId"], slippage_bps=slippage_bps)
     except EngineError as error:
         if error.code == "unreachable":  # so are all the others

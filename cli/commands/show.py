@@ -35,11 +35,12 @@ def show(
             continue
         if number:
             output.line("")
-        output.show(_card(order, history, output.out, whole=events))
+        status = session.client.status() if state_of(order) == "unknown" else None
+        output.show(_card(order, history, output.out, status, whole=events))
     return Exit.OK
 
 
-def _card(order: Record, history: list[Record], paint: Paint, *, whole: bool) -> list[Line]:
+def _card(order: Record, history: list[Record], paint: Paint, status: Record | None, *, whole: bool) -> list[Line]:
     story = Story(order["orderId"], order)
     for event in history:
         story.add(event)
@@ -53,7 +54,7 @@ def _card(order: Record, history: list[Record], paint: Paint, *, whole: bool) ->
         )
         if value
     ]
-    drawn = cards.card(story, paint, paint.width or WIDTH, times.now_ms())
+    drawn = cards.card(story, paint, paint.width or WIDTH, times.now_ms(), status)
     return [*drawn, *facts, *(map(_event, history) if whole else ())]
 
 

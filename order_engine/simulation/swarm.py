@@ -76,7 +76,7 @@ _RATE = {  # the highest rate a seed can draw, per million
 def draw(dice: Dice, families: tuple[str, ...] = FAMILIES) -> Swarm:
     """The faults of a seed: each of `families` is on in two seeds out of three; the others are off."""
     rates = {family: dice.between(1, _RATE[family]) if dice.chance(MILLION * 2 // 3) else 0 for family in FAMILIES}
-    wide = dice.chance(MILLION // 2)
+    wide = dice.chance(MILLION // 3)
     landing = dice.between(1, 6)
     valid = dice.between(2, 10)
     return Swarm(
@@ -89,5 +89,5 @@ def draw(dice: Dice, families: tuple[str, ...] = FAMILIES) -> Swarm:
         send_ms_max=dice.pick((20, 400, 3_000)) if wide else 50,
         commit_ms_max=dice.pick((1, 5, 200)),
         arrival_ms=dice.pick((500, 5_000, 20_000)),
-        attempts=dice.pick((1, 2, 3, 3, 3)),
+        attempts=dice.pick((1, 1, 2, 2, 3)),
     )

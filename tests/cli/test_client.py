@@ -59,7 +59,7 @@ def test_the_same_key_is_the_same_order_and_never_another(client: Client) -> Non
 
 def test_a_listing_is_read_to_its_end_newest_last(client: Client) -> None:
     tag = new_key()
-    placed = list(client.batch({**AN_ORDER, "amount": "0.001", "clientOrderId": f"{tag}-{n}"} for n in range(1_203)))
+    placed = list(client.batch({**AN_ORDER, "amount": "0.001", "clientOrderId": f"{tag}-{n}"} for n in range(1_003)))
     ids = [order["orderId"] for order in placed]
     listed = [order["orderId"] for order in client.orders()]
     assert listed[-len(ids) :] == ids
@@ -100,7 +100,7 @@ def test_what_is_no_id_is_found_nowhere(client: Client, suffix: str) -> None:
 
 
 def test_an_ambiguous_suffix_names_the_orders(client: Client) -> None:
-    lines = ({**AN_ORDER, "amount": "0.001"} for _ in range(2_000))
+    lines = ({**AN_ORDER, "amount": "0.001"} for _ in range(1_200))  # by far enough for two of 65,536 ends
     ids = [order["orderId"] for order in client.batch(lines)]
     by_end = sorted(ids, key=lambda order_id: order_id[-4:])
     twins = next((a, b) for a, b in itertools.pairwise(by_end) if a[-4:] == b[-4:])
@@ -258,7 +258,7 @@ def test_a_follower_that_was_far_behind_misses_nothing(daemon: RunningDaemon, cl
     with Client(daemon.home, autostart=False) as other:
         other.submit(AN_ORDER)
         seen = [next(follower)["seq"]]  # connected, and reads no more while the log grows
-        list(other.batch([{**AN_ORDER, "amount": "0.001"}] * 1_500))
+        list(other.batch([{**AN_ORDER, "amount": "0.001"}] * 700))
         daemon.settle()
         last = other.status()["seq"]
     while seen[-1] < last:

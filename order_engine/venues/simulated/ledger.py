@@ -1,8 +1,9 @@
 """The simulated chain's file: what landed, who owns what, how the pools stand. A block is one transaction."""
 
+import logging
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -18,7 +19,9 @@ from order_engine.venues.venue import Landed
 
 APPLICATION_ID = 0x6F656563  # "oeec"
 MIGRATIONS = Path(__file__).parent / "migrations"
+CHECKPOINT_BLOCKS = 500
 
+_log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 _pool = msgspec.json.Decoder(AnyPool).decode
 
@@ -66,12 +69,22 @@ class Book(Protocol):
 
 
 class Ledger:
-    """The only door to the file. `write_block` is called by one thread; looking up is safe from any."""
+    """The only door to the file. `write_block` is called by one thread; looking up is safe from any.
 
-    def __init__(self, path: Path, seed: int, now_ms: int) -> None:
+    `on_fatal` is called when it is unknown what of a block is on disk: the next look at the file must be that of a new start.
+    """
+
+    def __init__(
+        self, path: Path, seed: int, now_ms: int, on_fatal: Callable[[str], None] = lambda reason: None
+    ) -> None:
+        self._path = path
+        self._on_fatal = on_fatal
         self._db = database.open_writer(path, MIGRATIONS, APPLICATION_ID)
-        if self._db.execute("SELECT count(*) FROM chain").fetchone()[0] == 0:
-            self._begin(seed, now_ms)
+        self._blocks = 0
+        with database.usable(path):
+            self._db.execute("PRAGMA wal_autocheckpoint = 0")  # it would keep to itself what the disk says
+            if self._db.execute("SELECT count(*) FROM chain").fetchone()[0] == 0:
+                self._begin(seed, now_ms)
         self._reader = database.open_reader(path)
         self._reading = threading.Lock()
 
@@ -129,11 +142,27 @@ class Ledger:
                 [(transaction.signature, transaction.wire, lands_at) for transaction, lands_at in block.arrived],
             )
             self._db.executemany("DELETE FROM mempool WHERE signature = ?", [(signature,) for signature in block.left])
-            self._db.execute("COMMIT")
         except sqlite3.Error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+        try:
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._on_fatal(f"a block could not be written to {self._path} ({error}); what is on disk is unknown")
+            raise
+        self._blocks += 1
+        if self._blocks % CHECKPOINT_BLOCKS == 0:
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        try:
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.Error as error:
+            if database.is_failed_sync(error):
+                # Blocks without anything of ours wait in the log for a later sync. After a failed one that proves nothing.
+                self._on_fatal(f"{self._path} could not be synced: {error}")
+            _log.error("the chain's log could not be taken in", extra={"facts": {"error": str(error)}})
 
     def has(self, signature: str) -> bool:
         """True when this signature has landed. For the thread that writes blocks."""
@@ -159,7 +188,10 @@ class Ledger:
     def close(self) -> None:
         """Brings everything into the main file and closes it."""
         self._reader.close()
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        try:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            self._on_fatal(f"{self._path} could not be closed: {error}")
         self._db.close()
 
     def _put_balances(self, balances: Mapping[Account, int]) -> None:

@@ -1,0 +1,84 @@
+"""schemathesis over the daemon's own OpenAPI document: every call, with what the document allows and with what it forbids.
+
+Deterministic (derandomized), so a failure here is the same failure everywhere. Left out are two of its checks: that all data
+the document allows be accepted, because no schema can say that a wallet is empty or that two tokens must differ, and that
+wrong tokens be refused, because it tries them faster than the gate lets anybody guess; `gate` has that.
+"""
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import Case, GenerationMode
+from schemathesis.core.failures import FailureGroup
+from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
+
+from tests.conftest import RunningDaemon
+
+
+class Found(NamedTuple):
+    """How many cases of each call were sent, what they were answered, and what disagreed."""
+
+    cases: Counter[str]
+    statuses: Counter[int]
+    violations: list[str]
+
+
+@schemathesis.serializer("application/x-ndjson")
+def _lines(_: Any, value: Any) -> bytes:
+    """The generated text as it is; whatever else is generated, as one line of text."""
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
+
+
+def run(daemon: RunningDaemon, cases: int) -> Found:
+    """At least so many cases, shared out evenly among the calls."""
+    found = Found(Counter(), Counter(), [])
+    document = daemon.get("/schema/openapi.json")
+    operations = [each.ok() for each in schemathesis.openapi.from_dict(document).get_all_operations()]
+    each = -(-cases // (2 * len(operations)))
+    with requests.Session() as session:
+        session.trust_env = False
+        for round_number in range(20):  # some calls have fewer cases than their share: the others make up for them
+            for operation in operations:
+                for mode in GenerationMode:
+                    _examine(daemon, session, operation, mode, each, found)
+                if operation.path == "/api/sim/faults":
+                    daemon.call("DELETE", "/api/sim/faults")
+            if found.cases.total() >= cases:
+                break
+            each = each * (round_number + 2)
+    return found
+
+
+def _examine(
+    daemon: RunningDaemon, session: requests.Session, operation: Any, mode: GenerationMode, count: int, found: Found
+) -> None:
+    name = f"{operation.method.upper()} {operation.path}"
+
+    def one(case: Case) -> None:
+        if isinstance(case.body, dict) and case.body.get("kind") == "crash":
+            return  # it is what it says: the next order would end the daemon
+        response = case.call(base_url=daemon.url, session=session, headers=daemon.headers, timeout=20)
+        found.cases[name] += 1
+        found.statuses[response.status_code] += 1
+        try:
+            case.validate_response(response, excluded_checks=[positive_data_acceptance, ignored_auth])
+        except FailureGroup as group:
+            told = "; ".join(str(failure).replace("\n", " ") for failure in group.exceptions)
+            found.violations.append(f"{name}: {told} for {case.as_curl_command()} -> {response.text[:300]}")
+
+    examine = settings(
+        max_examples=count,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )(given(case=operation.as_strategy(generation_mode=mode))(one))
+    try:
+        examine()
+    except Unsatisfiable:
+        assert mode is GenerationMode.NEGATIVE, name  # a call without parameters cannot be called wrongly
