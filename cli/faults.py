@@ -27,6 +27,8 @@ def matches(fault: Mapping[str, Any]) -> str:
 
 def limits(fault: Mapping[str, Any]) -> str:
     """How long it can go on."""
+    if fault["kind"] == "price-step":
+        return "with the next block"
     if not fault["active"]:
         return "over"
     left = []

@@ -52,6 +52,10 @@ SIM: Mapping[str, Entry | Group] = {
     "mutants": Entry(
         "cli.commands.sim_mutants:mutants", "Make the engine wrong in each of its rules and see that it is noticed."
     ),
+    "crash": Entry(
+        "cli.commands.sim_crash:crash",
+        "Kill real processes at every point and at random, and check that nothing is lost or doubled.",
+    ),
 }
 
 COMMANDS: Mapping[str, Entry | Group] = {

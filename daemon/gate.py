@@ -21,15 +21,18 @@ from daemon.metrics import Counts
 from daemon.problems import internal_problem, problem
 from order_engine.clock import Clock
 from order_engine.failpoints import failpoint
+from order_engine.server_proof import NONCE_CHARACTERS, NONCE_HEADER, PROOF_HEADER, proof, secret_of
 
 BODY_BYTES = 64 * 1024
 BATCH_BYTES = 16 * 1024 * 1024
 BODY_S = 5.0
+BODIES_BYTES = 64 * 1024 * 1024  # of all requests that are being worked on: four of the largest
 IN_FLIGHT_MAX = 512
-SOCKETS_MAX = 1_024
+SOCKETS_MAX = 2_048
 WRONG_TOKENS_MAX = 10  # per second
 
 BODY = "oee.body"  # where the scope has the body that was read
+_WEIGHT = "oee.weight"  # and how many bytes were set aside for it
 
 _ORDER_TYPES = frozenset({b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"})
 _BATCH_TYPES = _ORDER_TYPES | {b"application/x-ndjson", b"application/x-ndjson; charset=utf-8"}
@@ -37,6 +40,8 @@ _BATCH = "/api/orders/batch"
 _ORDER_PATHS = frozenset({"/api/orders", "/api/orders/execute", "/orders/execute"})
 _FAULTS = "/api/sim/faults"
 _RETRY_PATH = re.compile(r"/api/orders/[^/]+/retry")
+_NONCE, _PROOF = NONCE_HEADER.lower().encode(), PROOF_HEADER.lower().encode()
+_NONCES = re.compile(rb"[0-9a-f]{%d}" % NONCE_CHARACTERS)
 _SOCKET_PATH = re.compile(r"/ws|/orders/execute|/api/orders/[^/]+")
 
 
@@ -50,13 +55,15 @@ class Gate:
 
     def __init__(self, app: ASGIApp, *, token: str, port: int, counts: Counts, clock: Clock) -> None:
         self._app = app
-        self._digest = sha256(token.encode()).digest()
+        self._digest = secret_of(token)
+        self._port = port
         names = (b"127.0.0.1", b"localhost", b"[::1]")
         # Bare names too: existing clients send them, and no rebound name can spell one.
         self._hosts = frozenset((*names, *(b"%s:%d" % (name, port) for name in names)))
         self._counts = counts
         self._clock = clock
         self._in_flight = 0
+        self._bodies_bytes = 0
         self._wrong_tokens = 0
         self._wrong_since = 0.0
 
@@ -68,11 +75,14 @@ class Gate:
 
     async def _http(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         status = 0
+        proved = self._proof(scope) if scope["path"] == "/" else []
 
         async def counting(message: Any) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if proved:
+                    message = {**message, "headers": [*message["headers"], *proved]}
             await send(message)
 
         method = scope["method"]
@@ -93,6 +103,7 @@ class Gate:
             await internal_problem(error)(scope, receive, counting)
         finally:
             self._in_flight -= 1
+            self._bodies_bytes -= cast(dict[str, Any], inner).get(_WEIGHT, 0)
             route = inner.get("path_template", "none")
             self._counts.requests[method, route, status] += 1
 
@@ -146,6 +157,13 @@ class Gate:
             return problem("length_required", "A chunked body is not taken. Send it with its Content-Length.")
         return None
 
+    def _proof(self, scope: HTTPScope) -> list[tuple[bytes, bytes]]:
+        """The header that answers a client's nonce: it has to know us before it shows its token."""
+        nonces = [value for name, value in scope["headers"] if name == _NONCE]
+        if len(nonces) != 1 or _NONCES.fullmatch(nonces[0]) is None:
+            return []
+        return [(_PROOF, proof(self._digest, self._port, nonces[0].decode()).encode())]
+
     def _guesses_too_fast(self) -> bool:
         now = self._clock.steady_ms()
         if now - self._wrong_since >= 1_000:
@@ -180,6 +198,11 @@ class Gate:
             return problem("too_large", f"The body has {lengths[0][:20].decode()} bytes, the limit is {limit}.")
         if len(media_types) != 1 or media_types[0].lower() not in types:
             return problem("unsupported_media_type", f"The body must be {_named(types)}, and its Content-Type say so.")
+        weight = int(lengths[0])
+        if self._bodies_bytes + weight > BODIES_BYTES:
+            return _too_many(f"{self._bodies_bytes} bytes of other bodies are being worked on.")
+        self._bodies_bytes += weight
+        cast(dict[str, Any], scope)[_WEIGHT] = weight
         return await _receive_body(scope, receive)
 
 

@@ -24,7 +24,7 @@ from order_engine.orders import FINAL
 
 EVERYTHING = "*"
 QUEUE = 256  # events a reader may be behind before it is sent to the log
-PAGE = 500  # events per read of the log
+PAGE = 100  # events per read of the log: each reader that is behind holds a page, encoded, while it sends
 TURN = 32  # events sent before others get their turn
 READING_THREADS = 4
 

@@ -225,7 +225,7 @@ class EngineStatus(Record):
 
     schema: Literal["oee.status/1"]
     version: str
-    status: Literal["ok", "draining"]
+    status: Literal["ok", "draining", "unhealthy"]
     speed: Literal["paper", "instant"]
     started_at: Time
     uptime_ms: Count

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from order_engine.clock import Clock, SystemClock
+from order_engine.disk_room import DiskRoom
 from order_engine.engine import Engine
 from order_engine.execution import Living, Rules
 from order_engine.fault_scripts import load_faults
@@ -65,6 +66,7 @@ def assemble(home: Home, settings: Settings, on_fatal: Callable[[str], None], cl
         workers=workers,
         settlement=settlement,
         wallet=Wallet(chain, settings.attempts, NETWORK_FEE),
+        room=DiskRoom(home.data_dir, clock),
         venues=venues,
         height=chain.height,
         block_ms=settings.slot_ms or IDLE_MS,

@@ -14,6 +14,7 @@ from urllib.parse import urlencode, urlsplit
 
 from order_engine import __version__, errors
 from order_engine.home import Home
+from order_engine.server_proof import NONCE_CHARACTERS, NONCE_HEADER, PROOF_HEADER, is_proof, secret_of
 
 Record = dict[str, Any]
 
@@ -277,44 +278,46 @@ class Client:
 
     def where(self, *, start: bool = True) -> tuple[Daemon, dict[str, str]]:
         """A daemon to talk to (started if there was none, and `start` and `autostart` hold) and the headers that open it."""
-        daemon = find_daemon(self.home)
-        if start and self.autostart and (daemon is None or daemon.version != __version__):
-            from order_engine.autostart import ensure  # noqa: PLC0415 - subprocess and filelock, 30 ms
+        connection, daemon, headers = self._meet(start and self.autostart)
+        connection.close()
+        return daemon, headers
 
-            daemon = ensure(self.home, self._tell)
-        if daemon is None:
-            raise no_daemon(self.home)
+    def _connect(self) -> http.client.HTTPConnection:
+        if self._connection is None:
+            self._connection, _, self._headers = self._meet(self.autostart)
+        return self._connection
+
+    def _meet(self, start: bool) -> tuple[http.client.HTTPConnection, Daemon, dict[str, str]]:
+        """A connection to a daemon that has proved itself, and the headers that open it: the token goes to nobody else."""
+        trouble: errors.EngineError
+        for again in (False, True):  # one that started again is elsewhere and has a new token: read both, once
+            daemon = find_daemon(self.home)
+            if start and (again or daemon is None or daemon.version != __version__):
+                from order_engine.autostart import ensure  # noqa: PLC0415 - subprocess and filelock, 30 ms
+
+                daemon = ensure(self.home, self._tell)
+            if daemon is None:
+                raise no_daemon(self.home)
+            token = self._token()
+            connection = http.client.HTTPConnection(*daemon.address, timeout=self._timeout_s)
+            try:
+                if _proves_itself(connection, daemon, token):
+                    return connection, daemon, {"Authorization": f"Bearer {token}"}
+                trouble = _a_stranger(self.home, daemon)
+            except (OSError, http.client.HTTPException):
+                trouble = no_daemon(self.home)
+            connection.close()
+        raise trouble
+
+    def _token(self) -> str:
         try:
-            token = self.home.token_file.read_text("ascii").strip()
+            return self.home.token_file.read_text("ascii").strip()
         except OSError as error:
             raise errors.EngineError(
                 f"The daemon's token {self.home.token_file} cannot be read: {error.strerror}.",
                 code="unauthorized",
                 hint="Run: oee doctor",
             ) from error
-        return daemon, {"Authorization": f"Bearer {token}"}
-
-    def _connect(self) -> http.client.HTTPConnection:
-        if self._connection is not None:
-            return self._connection
-        daemon, headers = self.where()
-        connection = http.client.HTTPConnection(*daemon.address, timeout=self._timeout_s)
-        try:
-            connection.connect()
-        except OSError as error:
-            if not self.autostart:
-                raise no_daemon(self.home) from error
-            from order_engine.autostart import ensure  # noqa: PLC0415 - see above
-
-            ensure(self.home, self._tell)
-            daemon, headers = self.where()
-            connection = http.client.HTTPConnection(*daemon.address, timeout=self._timeout_s)
-            try:
-                connection.connect()
-            except OSError as again:
-                raise no_daemon(self.home) from again
-        self._connection, self._headers = connection, headers
-        return connection
 
     def _send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> http.client.HTTPResponse:
         """The head of the answer. Raises OSError or HTTPException when the connection broke: nothing is known then."""
@@ -468,17 +471,38 @@ def no_daemon(home: Home) -> errors.Unreachable:
     return errors.Unreachable(f"No daemon at {url}: {home.daemon_file} says pid {pid}, which {state}.", hint=hint)
 
 
+def _proves_itself(connection: http.client.HTTPConnection, daemon: Daemon, token: str) -> bool:
+    """True when the daemon that wrote this token listens at the other end. Raises OSError or HTTPException as it connects."""
+    nonce = os.urandom(NONCE_CHARACTERS // 2).hex()
+    connection.request("GET", "/", headers={NONCE_HEADER: nonce})
+    response = connection.getresponse()
+    response.read()
+    return is_proof(response.headers.get(PROOF_HEADER), secret_of(token), daemon.address[1], nonce)
+
+
+def _a_stranger(home: Home, daemon: Daemon) -> errors.EngineError:
+    return errors.EngineError(
+        f"What listens at {daemon.url} did not prove that it knows the token in {home.token_file}{_odd_mode(home)}, so it is "
+        f"not the daemon of this home. The token was not sent. If no daemon of yours runs, remove {home.daemon_file}.",
+        code="unauthorized",
+        hint="Run: oee doctor",
+    )
+
+
 def _token_refused(home: Home) -> errors.EngineError:
+    return errors.EngineError(
+        f"The daemon refused the token in {home.token_file}{_odd_mode(home)}.",
+        code="unauthorized",
+        hint="Run: oee doctor",
+    )
+
+
+def _odd_mode(home: Home) -> str:
     try:
         mode = home.token_file.stat().st_mode & 0o777
     except OSError:
-        return errors.EngineError(
-            f"The token {home.token_file} is missing.", code="unauthorized", hint="Run: oee doctor"
-        )
-    odd = "" if mode == 0o600 else f" (mode {mode:04o}, should be 0600)"
-    return errors.EngineError(
-        f"The daemon refused the token in {home.token_file}{odd}.", code="unauthorized", hint="Run: oee doctor"
-    )
+        return " (which is missing by now)"
+    return "" if mode == 0o600 else f" (mode {mode:04o}, should be 0600)"
 
 
 def _lost(method: str, key: str | None, trouble: Exception | None) -> errors.EngineError:

@@ -41,7 +41,7 @@ def open_writer(
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1_000)
         try:
             version = _ours(connection, path, len(steps), application_id)
-            _configure(connection)
+            _configure(connection, path)
             _migrate(connection, path, steps, version, application_id)
         except BaseException:
             connection.close()
@@ -80,6 +80,8 @@ def usable(path: Path) -> Iterator[None]:
             case _:
                 words = f"{path} cannot be used: {error}. It was left as it is."
         raise DatabaseUnusable(words) from error
+    except UnicodeDecodeError as error:  # from Python, on the way to telling what SQLite found
+        raise DatabaseUnusable(damaged(path, "its schema is no text")) from error
 
 
 def _look_at(path: Path, newest: int, application_id: int, examine: Examine | None) -> None:
@@ -124,9 +126,13 @@ def _kind(error: Exception) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
-def _configure(connection: sqlite3.Connection) -> None:
+def _configure(connection: sqlite3.Connection, path: Path) -> None:
+    mode: str = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    if mode != "wal":  # SQLite keeps to itself why
+        raise DatabaseUnusable(
+            f"{path} cannot be switched to a write-ahead log, it stays with {mode!r}. Check the disk."
+        )
     for pragma in (
-        "journal_mode = WAL",
         "synchronous = FULL",
         "fullfsync = ON",  # macOS: fsync alone does not reach the disk
         "checkpoint_fullfsync = ON",

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from order_engine import __version__, logbook, messages
 from order_engine.checks import check_capacity, check_pair
 from order_engine.clock import Clock, timestamp
+from order_engine.disk_room import DiskRoom
 from order_engine.errors import Draining, DuplicateKey, NotFound, Refused, TooLateToCancel
 from order_engine.events import Cancelled, LogEntry, Pending, Recorded
 from order_engine.failpoints import failpoint
@@ -77,6 +78,7 @@ class Engine:
         workers: Workers,
         settlement: SettlementWatch,
         wallet: Wallet,
+        room: DiskRoom,
         venues: Sequence[Venue],
         height: Callable[[], int],
         block_ms: int,
@@ -95,6 +97,7 @@ class Engine:
         self._workers = workers
         self._settlement = settlement
         self._wallet = wallet
+        self._room = room
         self._venues = venues
         self._height = height
         self._block_ms = block_ms
@@ -168,8 +171,9 @@ class Engine:
     def submit(self, request: OrderRequest, retry_of: str | None = None) -> "Future[Submission]":
         """Accepts an order: the future has it once it is on disk.
 
-        Raises Draining, Busy or Refused when nothing was stored, and DuplicateKey when the client order id belongs to
-        another order (or fails with it, while that one is being written); the same order under the same id is given again.
+        Raises Draining, Busy, Refused or StorageUnavailable when nothing was stored, and DuplicateKey when the client order
+        id belongs to another order (or fails with it, while that one is being written); the same order under the same id is
+        given again.
         """
         if self._draining:
             raise Draining(
@@ -186,6 +190,7 @@ class Engine:
                     return answer
             check_pair(request, self._venues)
             check_capacity(len(self._wallet), self.settings.max_open_orders)
+            self._room.check()
             self._wallet.hold(order_id, request)
             if key is not None:
                 self._coming[key] = answer
@@ -303,7 +308,7 @@ class Engine:
         return {
             "schema": messages.STATUS,
             "version": __version__,
-            "status": "draining" if self._draining else "ok",
+            "status": "draining" if self._draining else "unhealthy" if self._queue.hanging() else "ok",
             "speed": self.settings.speed,
             "startedAt": timestamp(self._started_at),
             "uptimeMs": int(self._clock.steady_ms() - self._started_steady),

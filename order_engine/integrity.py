@@ -67,8 +67,12 @@ def find_damage(db: sqlite3.Connection, *, everything: bool) -> str | None:
         events, newest = db.execute("SELECT count(*), coalesce(max(seq), 0) FROM events").fetchone()
         if events != newest or seen != events:
             return f"{newest} events were written, {events} are there, {seen} of them belong to orders"
-    except (msgspec.MsgspecError, IllegalStep, UnicodeDecodeError) as unreadable:
+    except (msgspec.MsgspecError, IllegalStep, AttributeError, TypeError) as unreadable:  # a NULL may be anywhere
         return f"a record cannot be read: {unreadable}"
+    except sqlite3.OperationalError as error:
+        if hasattr(error, "sqlite_errorcode"):
+            raise
+        return "a record cannot be read: it is no UTF-8"  # Python's own, before SQLite could object to anything
     return None
 
 

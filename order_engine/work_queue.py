@@ -6,8 +6,10 @@ Four things of Huey's are replaced, each for a measured reason: its polling (sec
 writes the file would run code), its signal handlers (we are not in the main thread), its ten-second health check.
 """
 
+import faulthandler
 import json
 import logging
+import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,7 +25,8 @@ from huey.storage import SqliteStorage
 from order_engine.clock import Clock
 
 TASK = f"{__name__}.work"  # Huey names a task after its module and function
-HEALTH_CHECK_S = 1.0
+HEALTH_CHECK_S = 0.5  # so that a worker that died is replaced within a second
+BUSY_MS = 60_000  # everything that a worker does has a deadline far below this: longer means that it hangs
 PROBE_S = 0.5  # a worker that was not woken looks by itself after this long
 
 _log = logging.getLogger(__name__)
@@ -70,7 +73,8 @@ class IdSerializer(Serializer):  # type: ignore[misc]
 class WorkQueue(SqliteHuey):  # type: ignore[misc]
     """Hands order ids to worker threads, highest priority first, within milliseconds.
 
-    `work` is called with an id in a worker's thread. A worker that dies is replaced within about a second.
+    `work` is called with an id in a worker's thread. A worker that dies is replaced within a second; one that hangs is named
+    in the log, with the stacks of all threads, and by `hanging`.
     """
 
     def __init__(self, path: Path, workers: int, work: Callable[[str], None], clock: Clock) -> None:
@@ -81,9 +85,10 @@ class WorkQueue(SqliteHuey):  # type: ignore[misc]
             "orders", storage_class=WakingStorage, serializer=IdSerializer(), filename=str(path), results=False,
             fsync=False, utc=True, strict_fifo=True,
         )  # fmt: skip
-        self._put = self.task(name="work")(_task(work))
+        self._put = self.task(name="work")(_task(self._timed(work)))
         self._consumer = _Consumer(self, workers=workers, periodic=False, check_worker_health=False)
         self._clock = clock
+        self._busy: dict[int, tuple[str, float]] = {}  # thread -> what it works on, and since when
         self._stopping = threading.Event()
         self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
         self.workers = workers
@@ -113,6 +118,11 @@ class WorkQueue(SqliteHuey):  # type: ignore[misc]
         """How many workers are running."""
         return sum(thread.is_alive() for _, thread in self._consumer.worker_threads)
 
+    def hanging(self) -> list[str]:
+        """The ids that some worker has been working on for more than BUSY_MS."""
+        latest = self._clock.steady_ms() - BUSY_MS
+        return [order_id for order_id, since in list(self._busy.values()) if since < latest]
+
     def end(self, timeout_s: float) -> None:
         """Takes no further id; returns when the workers have finished what they hold, or after `timeout_s`."""
         self._stopping.set()
@@ -122,11 +132,35 @@ class WorkQueue(SqliteHuey):  # type: ignore[misc]
         for _, thread in self._consumer.worker_threads:
             thread.join(max(deadline - self._clock.steady_ms(), 0) / 1_000)
 
+    def _timed(self, work: Callable[[str], None]) -> Callable[[str], None]:
+        def run(order_id: str) -> None:
+            me = threading.get_ident()
+            self._busy[me] = order_id, self._clock.steady_ms()
+            try:
+                work(order_id)
+            finally:
+                del self._busy[me]
+
+        return run
+
     def _supervise(self) -> None:
+        known: set[str] = set()
         while not self._stopping.wait(HEALTH_CHECK_S):
+            hanging = set(self.hanging())
+            if hanging - known:
+                _log.critical("a worker hangs", extra={"facts": {"orders": sorted(hanging), "stacks": _stacks()}})
+            known = hanging
             if self.alive() < self.workers:
                 _log.warning("a worker died and is replaced", extra={"facts": {"alive": self.alive()}})
                 self._consumer.check_worker_health()
+
+
+def _stacks() -> str:
+    """Where every thread stands: files, lines and functions, no values."""
+    with tempfile.TemporaryFile() as file:
+        faulthandler.dump_traceback(file, all_threads=True)
+        file.seek(0)
+        return file.read().decode()
 
 
 def _read(data: bytes) -> tuple[str, str, float | None]:

@@ -42,10 +42,8 @@ def crash(
     output = Session.of(context).output
     if point is not None and point not in proof.POINTS:
         raise Malformed(f"{point[:40]!a} is no point.", field="--point", hint=f"One of: {', '.join(proof.POINTS)}")
-    if point is None:
-        jobs = [*proof.matrix(), *proof.random_kills(kills), *proof.random_stops(STOPS)]
-    else:
-        jobs = proof.matrix([point])
+    everything = [*proof.matrix(), *proof.random_kills(kills), *proof.random_stops(STOPS)]
+    jobs = everything if point is None else proof.matrix([point])
     with _Progress(sum(map(_kills_of, jobs))) as progress:
         report = proof.run(seed, jobs, Path(mkdtemp(prefix="oee-crash-")), progress.tell)
     if not output.record(_record(report), seed):
@@ -108,7 +106,8 @@ def _totals(report: "Report") -> dict[str, int]:
 
 
 def _record(report: "Report") -> dict[str, Any]:
-    from order_engine.simulation.crash import FATES, POINTS
+    from order_engine.simulation.crash import POINTS
+    from order_engine.simulation.crash_life import FATES
 
     rows = [(name, fate.name, report.cell(name, fate.name)) for name in POINTS for fate in FATES]
     return {
@@ -137,7 +136,8 @@ def _record(report: "Report") -> dict[str, Any]:
 
 
 def _lines(report: "Report", point: str | None) -> list[Line]:
-    from order_engine.simulation.crash import FATES, POINTS
+    from order_engine.simulation.crash import POINTS
+    from order_engine.simulation.crash_life import FATES
 
     lines: list[Line] = [
         [(f"{'KILLED ONCE AND TWICE':<24}", "dim")] + [(f"{fate.name.upper():<26}", "dim") for fate in FATES]

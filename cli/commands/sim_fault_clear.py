@@ -48,4 +48,4 @@ def _clear(session: Session, fault_id: str) -> Exit:
 
 def _tell(session: Session, fault: dict[str, object]) -> None:
     if not session.output.record(fault, fault["faultId"]):
-        session.output.line(f"{fault['faultId']} {what(fault)} cleared, struck {fault['struck']} times")
+        session.output.line(f"{fault['faultId']} {what(fault)} cleared (struck: {fault['struck']})")

@@ -346,8 +346,9 @@ def _kill_at_random(job: Kills, done: Done, scratch: Scratch, dice: Dice) -> lis
         if ended != _KILLED:
             return [f"lost: the engine ended by itself with {ended} after {done.kills} kills"]
         done.kills += 1
-        if scratch.home.chain.exists() and (twice := crash_check.doubled(scratch.home.chain)):
-            return [f"doubled: {twice} orders were executed twice, seen after {done.kills} kills"]
+        if twice := crash_check.doubled(scratch.home.chain):
+            seen = f"doubled: {twice} orders were executed twice, seen after {done.kills} kills"
+            return [seen, *_finish(done, scratch, dice)]
     return _finish(done, scratch, dice)
 
 

@@ -67,7 +67,7 @@ def examine(scratch: Scratch, attempts: int = 3) -> Findings:
         orders=len(orders),
         promised=len(promised),
         told=len(told),
-        resumed=sum(int(words[0]) for words in scratch.lines("resumed")),
+        resumed=sum(int(words[0]) for words in scratch.lines("resumed")) + _resumed_by_daemons(home.log_file),
         landed=_rows(home.chain, "SELECT count(*) FROM ledger WHERE error_code IS NULL")[0][0],
         expired=sum(order.setbacks.count("transaction_expired") for order in orders.values())
         + sum(order.error_code == "transaction_expired" for order in orders.values()),
@@ -82,9 +82,11 @@ def examine(scratch: Scratch, attempts: int = 3) -> Findings:
 
 def doubled(chain: Path) -> int:
     """How many orders have been executed more than once so far. May be asked between two lives."""
-    counts = Counter(
-        nonce.partition("/")[0] for (nonce,) in _rows(chain, "SELECT nonce FROM ledger WHERE error_code IS NULL")
-    )
+    try:
+        nonces = _rows(chain, "SELECT nonce FROM ledger WHERE error_code IS NULL")
+    except sqlite3.OperationalError:  # killed before there was a ledger, or while the file was being made
+        return 0
+    counts = Counter(nonce.partition("/")[0] for (nonce,) in nonces)
     return sum(count > 1 for count in counts.values())
 
 
@@ -95,6 +97,11 @@ def _damage(path: Path) -> Iterator[str]:
                 yield said
     except sqlite3.Error as error:
         yield str(error)
+
+
+def _resumed_by_daemons(log: Path) -> int:
+    lines = log.read_text().splitlines() if log.exists() else []
+    return sum(int(line["resumed"]) for line in map(msgspec.json.decode, lines) if line["event"] == "engine started")
 
 
 def _promises(orders: Mapping[str, Order], promised: list[list[str]], scratch: Scratch) -> Iterator[str]:

@@ -75,13 +75,18 @@ class Scratch:
 
     def note(self, name: str) -> Callable[[str], None]:
         """Writes lines to one of the notes: each is in the file, whole, when the call returns."""
-        file = os.open(self.root / name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        return lambda text: _whole(os.write(file, text.encode()), len(text.encode()))
+        file = os.open(self.root / name, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        os.ftruncate(file, len(self._whole(name)))  # a kill can cut a write at a page's edge: that line was not said
+        return lambda text: _demand(os.write(file, text.encode()) == len(text.encode()))
 
     def lines(self, name: str) -> list[list[str]]:
-        """The lines of one of the notes, each as its words."""
+        """The whole lines of one of the notes, each as its words."""
+        return [line.split(" ") for line in self._whole(name).decode().splitlines()]
+
+    def _whole(self, name: str) -> bytes:
         path = self.root / name
-        return [line.split(" ") for line in path.read_text().splitlines()] if path.exists() else []
+        content = path.read_bytes() if path.exists() else b""
+        return content[: content.rfind(b"\n") + 1]
 
     def unanswered(self) -> list[tuple[str, OrderRequest]]:
         """What was asked and neither promised nor refused: it may be there or not."""
@@ -92,8 +97,8 @@ class Scratch:
         ]
 
 
-def _whole(written: int, wanted: int) -> None:
-    if written != wanted:
+def _demand(whole: bool) -> None:
+    if not whole:
         raise OSError("a note was cut short")
 
 

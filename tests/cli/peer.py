@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 
 from order_engine import __version__
 from order_engine.home import Home
+from order_engine.server_proof import NONCE_HEADER, PROOF_HEADER, proof, secret_of
+
+TOKEN = "t" * 43
 
 
 class Asked(NamedTuple):
@@ -43,6 +46,12 @@ def misbehaving(root: Path, script: Script) -> Iterator[Peer]:
         protocol_version = "HTTP/1.1"
 
         def answer(self) -> None:
+            if nonce := self.headers[NONCE_HEADER]:  # a client wants to know first whom it talks to
+                self.send_response(200)
+                self.send_header(PROOF_HEADER, proof(secret_of(TOKEN), server.server_port, nonce))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             length = int(self.headers.get("Content-Length") or 0)
             asked.append(Asked(self.command, self.path, dict(self.headers), self.rfile.read(length)))
             found = script(asked[-1])
@@ -70,7 +79,7 @@ def misbehaving(root: Path, script: Script) -> Iterator[Peer]:
         peer.home.make()
         url = f"http://127.0.0.1:{server.server_port}"
         peer.home.daemon_file.write_text(json.dumps({"url": url, "pid": os.getpid(), "version": __version__}))
-        peer.home.token_file.write_text("t" * 43)
+        peer.home.token_file.write_text(TOKEN)
         yield peer
     finally:
         server.shutdown()

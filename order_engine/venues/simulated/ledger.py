@@ -74,11 +74,9 @@ class Ledger:
     `on_fatal` is called when it is unknown what of a block is on disk: the next look at the file must be that of a new start.
     """
 
-    def __init__(
-        self, path: Path, seed: int, now_ms: int, on_fatal: Callable[[str], None] = lambda reason: None
-    ) -> None:
+    def __init__(self, path: Path, seed: int, now_ms: int, on_fatal: Callable[[str], None] | None = None) -> None:
         self._path = path
-        self._on_fatal = on_fatal
+        self._on_fatal = on_fatal or _log.critical
         self._db = database.open_writer(path, MIGRATIONS, APPLICATION_ID)
         self._blocks = 0
         with database.usable(path):

@@ -14,13 +14,79 @@ from order_engine.tokens import TOKENS
 Pairs = list[tuple[str, str]]  # name and JSON text of each field
 
 LITERALS = (
-    *("NaN", "Infinity", "-Infinity", "nan", "1e400", "1e-400", "1e999999999", "-1e999999999", "-0", "0", "00", "01", "+1"),
-    *("-1", "1.", ".1", "1e", "0x10", "1_000", "true", "false", "null", "[]", "{}", "[1]", '{"a": 1}', '""', '" 1 "', '"1,5"'),
-    *('"NaN"', '"1e2"', '"１２"', '"١٢"', '"१"', '"1\u200b"', '"\u202e1"', '"−1"', '"0.0１"', '"1\\u0000"', '"\\ud800"'),
-    *("9" * 400, "0." + "1" * 400, "1" + "0" * 60, '"' + "9" * 400 + '"', "18446744073709551616", "0.0000000001", "1e-9"),
+    *(
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "nan",
+        "1e400",
+        "1e-400",
+        "1e999999999",
+        "-1e999999999",
+        "-0",
+        "0",
+        "00",
+        "01",
+        "+1",
+    ),
+    *(
+        "-1",
+        "1.",
+        ".1",
+        "1e",
+        "0x10",
+        "1_000",
+        "true",
+        "false",
+        "null",
+        "[]",
+        "{}",
+        "[1]",
+        '{"a": 1}',
+        '""',
+        '" 1 "',
+        '"1,5"',
+    ),
+    *(
+        '"NaN"',
+        '"1e2"',
+        '"１２"',
+        '"١٢"',
+        '"१"',
+        '"1\u200b"',
+        '"\u202e1"',
+        '"−1"',
+        '"0.0１"',
+        '"1\\u0000"',
+        '"\\ud800"',
+    ),
+    *(
+        "9" * 400,
+        "0." + "1" * 400,
+        "1" + "0" * 60,
+        '"' + "9" * 400 + '"',
+        "18446744073709551616",
+        "0.0000000001",
+        "1e-9",
+    ),
     *("1E-2", "0.01e0", "10e-3", "0.010", "1.5e1", "12345678901234567890.123456789"),
 )
-CONTROLS = ("\x00", "\x07", "\x08", "\x1b[2J", "\x1b]0;x\x07", "\n", "\r", "\t", "\x7f", "\x85", "\u2028", "\u202e", "\u200d", "\ufeff")
+CONTROLS = (
+    "\x00",
+    "\x07",
+    "\x08",
+    "\x1b[2J",
+    "\x1b]0;x\x07",
+    "\n",
+    "\r",
+    "\t",
+    "\x7f",
+    "\x85",
+    "\u2028",
+    "\u202e",
+    "\u200d",
+    "\ufeff",
+)
 BAD_UTF8 = (b"\xff", b"\xfe\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"\xe2\x82", b"\x80")
 BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 TOKEN_NAMES = {name: token.symbol for token in TOKENS.values() for name in (token.symbol.upper(), token.mint)}
@@ -92,7 +158,9 @@ def _literal(random: Random, pairs: Pairs) -> bytes:
 
 
 def _wrong_type(random: Random, pairs: Pairs) -> bytes:
-    return _with(random, pairs, random.choice(("true", "null", "[]", "{}", "1", "-1.5", '"x"', '""', "[[]]", '["SOL"]')))
+    return _with(
+        random, pairs, random.choice(("true", "null", "[]", "{}", "1", "-1.5", '"x"', '""', "[[]]", '["SOL"]'))
+    )
 
 
 def _control(random: Random, pairs: Pairs) -> bytes:

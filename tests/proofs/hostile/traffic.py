@@ -18,6 +18,8 @@ PER_CONNECTION = 150  # messages: a connection takes 200 at once
 LINES = 10  # one body in so many goes as a line of a batch, between two good ones
 WS_TEXT_BYTES = 4_096
 TYPES = ("application/json", "application/x-ndjson")
+INTACT = "intact"
+KEYS = ("hostile", "whole")  # apart, or a flipped bit makes the key of a good order taken
 CLOCK = SystemClock()
 
 
@@ -51,7 +53,7 @@ def bodies(daemon: RunningDaemon, count: int, seed: int) -> Tally:
     connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=20)
     for n in range(count):
         family = list(FAMILIES)[n % len(FAMILIES)]
-        body = FAMILIES[family](random, order_pairs(random, f"hostile-{seed}-{n}"))
+        body = FAMILIES[family](random, order_pairs(random, f"{KEYS[family == INTACT]}-{seed}-{n}"))
         tally.sent[family] += 1
         if connection.sock is None:
             tally.connections += 1
@@ -86,7 +88,7 @@ def _as_body(
         _accepted(tally, body, record, new=status == 202)
     elif not 400 <= status < 500 or record["schema"] != "oee.error/1":
         tally.wrong(f"answered {status} {answer[:200]!r}", body)
-    if family == "intact" and status != 202:
+    if family == INTACT and status != 202:
         tally.wrong(f"a good order was answered {status}", body)
 
 
@@ -194,7 +196,7 @@ def _exchange(ws: ClientConnection, tally: Tally, text: bytes, family: str) -> b
         tally.wrong(f"answered {answer}", text)
     if _closes(text) is not None:
         tally.wrong("the connection should have ended", text)
-    if family == "intact" and answer["type"] == "error":
+    if family == INTACT and answer["type"] == "error":
         tally.wrong(f"a good message was answered {answer}", text)
     return True
 

@@ -33,7 +33,9 @@ def main() -> int:
             good &= _line(subject, BAD_STATES, given.seed, traces=2).first is not None
         _line("engine", BAD_STATES, given.seed, traces=2, lying=True)
     result = _line("engine", given.states, given.seed, traces=given.traces or max(given.states // 500, 1))
-    print(f"{result.promises:,} promises looked up, {result.lost} lost, {result.corrupt} corrupt, in {result.states:,} states")
+    print(
+        f"{result.promises:,} promises looked up, {result.lost} lost, {result.corrupt} corrupt, in {result.states:,} states"
+    )
     return 0 if good and result.first is None else 1
 
 

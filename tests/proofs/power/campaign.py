@@ -1,6 +1,6 @@
 """Many power cuts: subjects are traced, the traces are cut at random moments, and each remaining disk is looked at.
 
-    4,000 states of the engine = a few traces, cut some hundred times each. The states lie on a RAM disk where there is one.
+4,000 states of the engine = a few traces, cut some hundred times each. The states lie on a RAM disk where there is one.
 """
 
 import multiprocessing

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from order_engine import assembly
-from order_engine.database import DatabaseUnusable
+from order_engine.database import DatabaseUnusable, open_reader
 from order_engine.events import Event
 from order_engine.feed import Feed
 from order_engine.home import Home
@@ -23,11 +23,11 @@ from order_engine.journal import Journal
 from order_engine.lifecycle import IllegalStep, apply, begin
 from order_engine.orders import Order, Status
 from order_engine.venues.simulated.ledger import Ledger
-from tests.order_engine.given import rows, settings
+from tests.order_engine.given import settings
 
 Told = Sequence[dict[str, Any]]
+Rows = Sequence[tuple[Any, ...]]
 
-_encode = msgspec.json.Encoder().encode
 _event = msgspec.json.Decoder(Event).decode
 _order = msgspec.json.Decoder(Order).decode
 _SUMS = "SELECT token, sum(units) FROM balances GROUP BY token ORDER BY token"
@@ -56,18 +56,30 @@ def look_at_engine(home: Home, told: Told) -> list[str]:
             Ledger(home.chain, 7, 0).close()
         finally:
             journal.close()
-        for path in (home.journal, home.chain):
-            if (whole := rows(path, "PRAGMA integrity_check")) != [("ok",)]:
-                return [f"corrupt: {path.name}: {whole}"]
-        return [f"corrupt: {each}" for each in stopped] + told_and_there(home, told) + agreement(home)
+        return [f"corrupt: {each}" for each in stopped] + _read(home, told)
     except (DatabaseUnusable, sqlite3.Error, IllegalStep, msgspec.MsgspecError) as error:
         return [f"corrupt: {error}"]
 
 
-def told_and_there(home: Home, told: Told) -> list[str]:
+def _read(home: Home, told: Told) -> list[str]:
+    """Findings in the files as somebody reads them who is not the engine."""
+    with closing(open_reader(home.journal)) as journal, closing(open_reader(home.chain)) as chain:
+        for db in (journal, chain):
+            if (whole := db.execute("PRAGMA integrity_check").fetchall()) != [("ok",)]:
+                return [f"corrupt: {whole}"]
+        events = journal.execute("SELECT seq, order_id, facts FROM events ORDER BY seq").fetchall()
+        orders = dict(journal.execute("SELECT id, state FROM orders").fetchall())
+        ledger = chain.execute(
+            "SELECT nonce, signature, amount_out, height FROM ledger WHERE error_code IS NULL"
+        ).fetchall()
+        balanced = chain.execute(_SUMS).fetchall() == chain.execute(_GENESIS).fetchall()
+    findings = [] if balanced else ["corrupt: the balances do not add up to the genesis"]
+    return findings + _told_and_there(told, events, orders) + _agreement(events, orders, ledger)
+
+
+def _told_and_there(told: Told, log: Rows, orders: dict[str, str]) -> list[str]:
     """What somebody was told and is not on disk as it was told."""
-    events = {seq: (order, facts) for seq, order, facts in rows(home.journal, "SELECT seq, order_id, facts FROM events")}
-    orders = {order for (order,) in rows(home.journal, "SELECT id FROM orders")}
+    events = {seq: (order, facts) for seq, order, facts in log}
     findings: list[str] = []
     for each in told:
         if "accepted" in each:
@@ -78,20 +90,19 @@ def told_and_there(home: Home, told: Told) -> list[str]:
     return findings
 
 
-def agreement(home: Home) -> list[str]:
-    """Where a home contradicts itself: log and orders, orders and ledger, balances and genesis."""
+def _agreement(log: Rows, states: dict[str, str], ledger: Rows) -> list[str]:
+    """Where a home contradicts itself: log and orders, orders and ledger."""
     folded: dict[str, Order] = {}
-    log = rows(home.journal, "SELECT seq, order_id, facts FROM events ORDER BY seq")
     findings = [] if [row[0] for row in log] == list(range(1, len(log) + 1)) else ["lost: the log has a gap"]
     for seq, order_id, facts in log:
         event: Any = _event(facts)
         order = apply(folded[order_id], event) if order_id in folded else begin(order_id, event)
         folded[order_id] = msgspec.structs.replace(order, seq=seq)
-    orders = {order_id: _order(state) for order_id, state in rows(home.journal, "SELECT id, state FROM orders")}
+    orders = {order_id: _order(state) for order_id, state in states.items()}
     if orders != folded:
         findings.append("lost: the orders are not what their events make of them")
     swaps: dict[str, list[tuple[Any, ...]]] = {}
-    for nonce, *row in rows(home.chain, "SELECT nonce, signature, amount_out, height FROM ledger WHERE error_code IS NULL"):
+    for nonce, *row in ledger:
         swaps.setdefault(nonce.split("/")[0], []).append(tuple(row))
     for order in orders.values():
         found = swaps.pop(order.order_id, [])
@@ -103,10 +114,7 @@ def agreement(home: Home) -> list[str]:
                 findings.append(f"lost: order {order.order_id} is confirmed, the ledger has {found}")
         elif order.status.final and found:
             findings.append(f"lost: order {order.order_id} is {order.status}, the ledger has {found}")
-    findings += [f"lost: the ledger has a swap of order {order_id}, which is not there" for order_id in swaps]
-    if rows(home.chain, _SUMS) != rows(home.chain, _GENESIS):
-        findings.append("corrupt: the balances do not add up to the genesis")
-    return findings
+    return findings + [f"lost: the ledger has a swap of order {order_id}, which is not there" for order_id in swaps]
 
 
 def go_on(home: Home, told: Told) -> list[str]:
@@ -119,7 +127,7 @@ def go_on(home: Home, told: Told) -> list[str]:
     findings = [f"corrupt: {each}" for each in stopped]
     if left:
         findings.append(f"lost: {left} orders do not end, {threading.active_count()} threads")
-    return findings + told_and_there(home, told) + agreement(home)
+    return findings + _read(home, told)
 
 
 def told_in(acks: Path) -> list[dict[str, Any]]:

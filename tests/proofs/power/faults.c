@@ -1,8 +1,11 @@
 /* Preloaded into a process, this makes the disk under one folder fail when it is told to.
 
-   OEE_FAULT_FOLDER is the folder (an absolute path without links). OEE_FAULT_SYNC=K: the K-th sync of a file there fails with
-   EIO, once, as Linux reports it. From inside the process (ctypes): `fault_disk_full` = 1 makes every write that would be
-   longer fail with ENOSPC, and `fault_syncs` counts the syncs. Shared memory (-shm) and the queue's throw-away file never fail. */
+   OEE_FAULT_FOLDER is the folder (an absolute path without links). The rest is told from inside the process, by ctypes:
+   fault_sync_at = K    the K-th sync of a file there fails with EIO, once, as Linux reports it
+   fault_full_at = K    from the K-th write on there is no room: what would make a file longer fails with ENOSPC
+   fault_no_room = 1    the disk says that it has no room, and still takes what is written
+   Shared memory (-shm), the queue's throw-away file, the lock and the notes of what was told never fail. Nor does the sync of
+   a folder: SQLite makes it and does not look at what came of it (unixSync), so that there is nothing to see. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -12,27 +15,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define FDS 4096
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
-volatile int fault_disk_full;
-volatile long fault_syncs;
-volatile long fault_fired;
+volatile long fault_sync_at, fault_full_at, fault_no_room;
+volatile long fault_syncs, fault_writes, fault_fired; /* counted here, read and reset by the process */
 
 static char watched[FDS];
 static const char *folder;
 static size_t folder_size;
-static long failing_sync = -1;
 
 __attribute__((constructor)) static void begin(void)
 {
-    const char *number = getenv("OEE_FAULT_SYNC");
     folder = getenv("OEE_FAULT_FOLDER");
     folder_size = folder ? strlen(folder) : 0;
-    if (number)
-        failing_sync = atol(number);
     unsetenv("LD_PRELOAD"); /* this process, and none that it starts */
 }
 
@@ -40,9 +39,16 @@ static int fails(const char *path)
 {
     if (!folder || !path || strncmp(path, folder, folder_size) || path[folder_size] != '/')
         return 0;
-    const char *name = path + folder_size + 1;
+    const char *name = strrchr(path, '/') + 1;
     size_t size = strlen(name);
-    return strncmp(name, "queue.db", 8) && strcmp(name, "daemon.lock") && !(size > 4 && !strcmp(name + size - 4, "-shm"));
+    return strncmp(name, "queue.db", 8) && strcmp(name, "daemon.lock") && strcmp(name, "acks")
+        && !(size > 4 && !strcmp(name + size - 4, "-shm"));
+}
+
+static int is_folder(int fd)
+{
+    struct stat found;
+    return !fstat(fd, &found) && S_ISDIR(found.st_mode);
 }
 
 static int is_watched(int fd) { return fd >= 0 && fd < FDS && watched[fd]; }
@@ -59,7 +65,7 @@ static int is_watched(int fd) { return fd >= 0 && fd < FDS && watched[fd]; }
         }                                                       \
         int fd = REAL(symbol)(__VA_ARGS__, flags, mode);        \
         if (fd >= 0 && fd < FDS)                                \
-            watched[fd] = fails(path);                          \
+            watched[fd] = fails(path) && !is_folder(fd);        \
         return fd;                                              \
     }
 
@@ -78,8 +84,8 @@ int close(int fd)
 #define SYNC(symbol)                                                              \
     int symbol(int fd)                                                            \
     {                                                                             \
-        if (is_watched(fd) && __sync_add_and_fetch(&fault_syncs, 1) == failing_sync) { \
-            fault_fired = failing_sync;                                           \
+        if (is_watched(fd) && __sync_add_and_fetch(&fault_syncs, 1) == fault_sync_at) { \
+            fault_fired++;                                                        \
             errno = EIO;                                                          \
             return -1;                                                            \
         }                                                                         \
@@ -93,7 +99,9 @@ SYNC(fdatasync)
     ssize_t symbol(int fd, const void *bytes, size_t size, offset at)             \
     {                                                                             \
         struct stat found;                                                        \
-        if (fault_disk_full && is_watched(fd) && !fstat(fd, &found) && at + (offset)size > found.st_size) { \
+        if (is_watched(fd) && __sync_add_and_fetch(&fault_writes, 1) >= fault_full_at && fault_full_at \
+            && !fstat(fd, &found) && at + (offset)size > found.st_size) {         \
+            fault_fired++;                                                        \
             errno = ENOSPC;                                                       \
             return -1;                                                            \
         }                                                                         \
@@ -102,3 +110,15 @@ SYNC(fdatasync)
 
 PWRITE(pwrite, off_t)
 PWRITE(pwrite64, off64_t)
+
+#define STATVFS(symbol)                                                           \
+    int symbol(const char *path, struct symbol *found)                            \
+    {                                                                             \
+        int result = REAL(symbol)(path, found);                                   \
+        if (!result && fault_no_room)                                             \
+            found->f_bavail = found->f_bfree = 0;                                 \
+        return result;                                                            \
+    }
+
+STATVFS(statvfs)
+STATVFS(statvfs64)

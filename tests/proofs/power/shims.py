@@ -21,7 +21,8 @@ def compiled(name: str, folder: Path) -> Path:
     made = folder / f"{name}.so"
     source = str(SOURCES / f"{name}.c")
     subprocess.run(
-        [COMPILER, "-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(made), source, "-ldl", "-lpthread"], check=True
+        [COMPILER, "-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(made), source, "-ldl", "-lpthread"],
+        check=True,
     )
     return made
 

@@ -178,13 +178,13 @@ KNOWN_BAD = tuple(name for name in SUBJECTS if name != "engine" and name not in 
 
 
 def main(name: str, folder: Path, seed: int) -> None:
-    journal.CHECKPOINT_COMMITS = 40  # so that a short trace has many
-    assembly.Journal = {  # type: ignore[misc]
+    journal.CHECKPOINT_COMMITS = ledger.CHECKPOINT_BLOCKS = 40  # so that a short trace has many
+    assembly.Journal = {  # type: ignore[attr-defined]
         "journal OFF": OffJournal,
         "journal NORMAL": NormalJournal,
         "published before the commit": HastyJournal,
     }.get(name, Journal)
-    assembly.Ledger = UnsyncedLedger if name == "chain's blocks unsynced" else Ledger  # type: ignore[misc]
+    assembly.Ledger = UnsyncedLedger if name == "chain's blocks unsynced" else Ledger  # type: ignore[attr-defined]
     SUBJECTS[name](folder, seed)
 
 
