@@ -7,6 +7,7 @@ taken.
 """
 
 import asyncio
+import errno
 import logging
 import os
 import resource
@@ -16,7 +17,7 @@ import sys
 import threading
 import time  # noqa: TID251 - to set the zone, not to read a clock
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from uvicorn import Config, Server
 
@@ -111,6 +112,7 @@ async def _serve(
     engine: Engine, settings: Settings, files: DaemonFiles, listening: socket.socket, end: Callable[[], NoReturn]
 ) -> None:
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_once_a_second_while_out_of_files())
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, _on_signal(number, stopping, files))
@@ -154,6 +156,22 @@ def _on_signal(number: signal.Signals, stopping: asyncio.Event, files: DaemonFil
         stopping.set()
 
     return stop
+
+
+def _once_a_second_while_out_of_files() -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
+    """asyncio waits a second when there is no file left for a connection, but says so thousands of times, each with a traceback."""
+    clock, told = SystemClock(), -1_000.0
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        nonlocal told
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE):
+            loop.default_exception_handler(context)
+        elif clock.steady_ms() - told >= 1_000:
+            told = clock.steady_ms()
+            log.warning("out of files: new connections wait", extra={"facts": {"error": str(error)}})
+
+    return handle
 
 
 def _record(url: str, home: Home) -> messages.Record:

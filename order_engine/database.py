@@ -95,10 +95,15 @@ def _look_at(path: Path, newest: int, application_id: int, examine: Examine | No
     with closing(open_reader(path, alone=log_size == 0)) as reader:
         version = _ours(reader, path, newest, application_id)
         found: str | None = None
-        if size <= SMALL_BYTES and (said := reader.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
-            found = said
-        if found is None and version and examine is not None:
-            found = examine(reader, path)
+        try:
+            if size <= SMALL_BYTES and (said := reader.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
+                found = said
+            if found is None and version and examine is not None:
+                found = examine(reader, path)
+        except sqlite3.OperationalError as error:
+            if _kind(error) != sqlite3.SQLITE_ERROR:
+                raise
+            found = f"its schema is not what it was: {error}"  # a name in it that is no longer known
         if found is not None:
             raise DatabaseUnusable(damaged(path, found))
 

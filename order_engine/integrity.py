@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import to_builtins
 from msgspec.structs import replace
 
 from order_engine.database import SMALL_BYTES
@@ -28,6 +29,7 @@ NOTHING_MISSING = "UPDATE daemon SET running = 0"
 _LOG_HEADER, _FRAME_HEADER = 32, 24
 _event: Callable[[str], Any] = msgspec.json.Decoder(Event).decode
 _order = msgspec.json.Decoder(Order).decode
+_encode = msgspec.json.Encoder().encode
 
 _STORY = """SELECT o.id, o.client_order_id, o.status, o.version, o.dex, o.input_token, o.output_token, o.created_at, o.state,
                    e.seq, e.version, e.at, e.facts, {sum}
@@ -96,9 +98,24 @@ def _damage_of_order(rows: Iterator[tuple[Any, ...]]) -> tuple[int, int, str | N
     assert order is not None  # groupby makes no empty groups
     request = order.request
     told = (request.client_order_id, order.status, order.version, order.routed_dex)
-    if (*told, request.input_token, request.output_token, order.created_at) != row[1:8] or _order(row[8]) != order:
+    if (*told, request.input_token, request.output_token, order.created_at) != row[1:8] or not _is_text_of(row[8], order):
         return 0, 0, f"order {order.order_id} is not what its events make of it"
     return count, first_seq, None
+
+
+def _is_text_of(state: str, order: Order) -> bool:
+    """True for the text of just this order, as this version writes it or as an earlier one did, which knew fewer fields.
+
+    To compare what is read is not enough: of a field whose name was damaged nothing is read, and so its default.
+    """
+    text = state.encode()
+    return text == _encode(order) or (_order(text) == order and _within(msgspec.json.decode(text), to_builtins(order)))
+
+
+def _within(part: Any, whole: Any) -> bool:
+    if isinstance(part, dict) and isinstance(whole, dict):
+        return all(name in whole and _within(value, whole[name]) for name, value in part.items())
+    return bool(part == (list(whole) if isinstance(whole, tuple) else whole))
 
 
 def _has(db: sqlite3.Connection, table: str, column: str) -> bool:

@@ -181,7 +181,7 @@ class _Armed:
         """How it stands now."""
         times = self.fault.times
         times_left = 0 if self.fault.kind == "price-step" else None if times is None else times - self.struck
-        left_ms = None if self._ends_at is None else max(int(self._ends_at - now), 0)
+        left_ms = None if self._ends_at is None else max(round(self._ends_at - now), 0)
         return Standing(self.fault_id, self.fault, self.struck, times_left, left_ms)
 
 

@@ -285,7 +285,7 @@ def slowloris(daemon: RunningDaemon, count: int, patience_s: float = 6.0) -> Slo
         wire = socket.create_connection(("127.0.0.1", daemon.port), timeout=10)
         wire.sendall(starts[n % 3])
         wire.setblocking(False)
-        selector.register(wire, EVENT_READ)
+        selector.register(wire, EVENT_READ, wire)
         opened.append((wire, n % 3))
     begun = CLOCK.steady_ms()
     last, left = 0.0, {wire for wire, _ in opened}
@@ -295,11 +295,9 @@ def slowloris(daemon: RunningDaemon, count: int, patience_s: float = 6.0) -> Slo
         )
         while left and CLOCK.steady_ms() - begun < patience_s * 1_000:
             for key, _ in selector.select(TICK_S):
-                wire = key.fileobj
-                assert isinstance(wire, socket.socket)
-                if _ended(wire):
-                    selector.unregister(wire)
-                    left.discard(wire)
+                if _ended(key.data):
+                    selector.unregister(key.data)
+                    left.discard(key.data)
                     last = CLOCK.steady_ms() - begun
             _drip([wire for wire, kind in opened if kind and wire in left])
         still_open = len(left)

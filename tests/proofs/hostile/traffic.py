@@ -143,7 +143,7 @@ def _account(daemon: RunningDaemon, tally: Tally, before: int) -> None:
         tally.violations.append(f"the journal is at {daemon.seq()}, {expected} is accounted for")
     if found.keys() != tally.accepted:
         tally.violations.append(f"{len(found)} orders in the journal, {len(tally.accepted)} accepted")
-    if unended := {status for status in found.values()} - {"confirmed", "failed"}:
+    if unended := set(found.values()) - {"confirmed", "failed"}:
         tally.violations.append(f"orders are left {unended}")
 
 

@@ -45,7 +45,9 @@ def flood_orders(start: Callable[[Path], RunningDaemon], root: Path, posts: int)
         connection = HTTPConnection("127.0.0.1", daemon.port, timeout=20)
         for _ in range(count):
             begun = CLOCK.steady_ms()
-            connection.request("POST", "/api/orders", json.dumps(AN_ORDER), daemon.headers | {"Content-Type": "application/json"})
+            connection.request(
+                "POST", "/api/orders", json.dumps(AN_ORDER), daemon.headers | {"Content-Type": "application/json"}
+            )
             response = connection.getresponse()
             record = json.loads(response.read())
             slowest = max(slowest, CLOCK.steady_ms() - begun)
@@ -68,7 +70,9 @@ def flood_orders(start: Callable[[Path], RunningDaemon], root: Path, posts: int)
         violations.append(f"{most_open} orders were open, {OPEN_MAX} may be")
     stored = {order["orderId"]: order["status"] for order in _all_orders(daemon)}
     if stored.keys() != set(accepted) or set(stored.values()) - {"confirmed", "failed"}:
-        violations.append(f"{len(stored)} orders are stored, {len(accepted)} were accepted; they are {set(stored.values())}")
+        violations.append(
+            f"{len(stored)} orders are stored, {len(accepted)} were accepted; they are {set(stored.values())}"
+        )
     return Admitted(posts // SENDERS * SENDERS, len(accepted), told, most_open, slowest, violations)
 
 
@@ -126,12 +130,13 @@ class Files(NamedTuple):
     """How a daemon with few files took more connections than it has files for."""
 
     sockets: int
-    served: int
+    waiting: int
     cut_off: int
     in_flight: int
     ended: int
     transitions_per_s: float
     recovered_ms: float
+    log_lines: int  # about it
     violations: list[str]
 
 
@@ -168,7 +173,9 @@ def run_out_of_files(start: Callable[..., RunningDaemon], root: Path, files: int
     if "Traceback" in log.read_text():
         violations.append("the log has a traceback")
     rate = (daemon.seq() - before) / seconds
-    return Files(sockets, sockets - cut_off, cut_off, len(ids), len(statuses), rate, recovered, violations)
+    lines = log.read_text().count("out of files")
+    figures = sockets, sockets - cut_off, cut_off, len(ids), len(statuses), rate, recovered, lines
+    return Files(*figures, violations)
 
 
 def _ended(daemon: RunningDaemon) -> int:

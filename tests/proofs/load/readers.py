@@ -1,7 +1,6 @@
 """Many readers at once, some of which never read; and readers that fall behind, leave and come back."""
 
 import json
-
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +16,10 @@ from tests.waiting import until
 
 CLOCK = SystemClock()
 HISTORY = 300  # orders whose events a stalled reader asks for: more than all buffers on the way take
-FALL_BEHIND = 600  # events that a reader lets pass before it reads on
+PER_RUN = 500  # events
+FALL_BEHIND = (
+    1_500  # events that a reader lets pass before it reads on: more than all buffers on the way and its queue take
+)
 
 
 class Crowd(NamedTuple):
@@ -124,7 +126,7 @@ def come_and_go(daemon: RunningDaemon, runs: int, seed: int) -> Returned:
         try:
             for run in range(runs):
                 random = Random(f"{seed}/{run}")
-                found = _one_run(daemon, random, placing)
+                found = _one_run(daemon, random, placing, falls_behind=run % 5 == 0)
                 connections, events, lags = connections + found[0], events + found[1], lags + found[2]
                 violations += found[3]
         finally:
@@ -135,17 +137,19 @@ def come_and_go(daemon: RunningDaemon, runs: int, seed: int) -> Returned:
 
 def _keep_placing(daemon: RunningDaemon, stop: Flag) -> None:
     while not stop.wait(0.02):
-        place(daemon, 20)
-        until(lambda: stop.is_set() or daemon.get("/api/status")["open"] < 200, "room for more")
+        place(daemon, 50)
+        until(lambda: stop.is_set() or daemon.get("/api/status")["open"] < 500, "room for more")
 
 
-def _one_run(daemon: RunningDaemon, random: Random, placing: "Future[None]") -> tuple[int, int, int, list[str]]:
+def _one_run(
+    daemon: RunningDaemon, random: Random, placing: "Future[None]", *, falls_behind: bool
+) -> tuple[int, int, int, list[str]]:
     start = last = daemon.seq()
     connections = lags = 0
     read: list[int] = []
-    while last < start + 800:
+    while last < start + PER_RUN:
         connections += 1
-        idle = random.random() < 0.15
+        idle = random.random() < 0.1 or (falls_behind and connections == 1)
         reader = Frames(daemon, narrow=idle)
         reader.subscribe("*", last)
         if idle:
