@@ -42,7 +42,9 @@ def commands() -> str:
 
 def exits() -> str:
     """The exit codes."""
-    rows = [f"| {code.value} | {code.name.lower()} | {means.text} | {means.advice} |" for code, means in MEANINGS.items()]
+    rows = [
+        f"| {code.value} | {code.name.lower()} | {means.text} | {means.advice} |" for code, means in MEANINGS.items()
+    ]
     return "\n".join(["| exit | name | meaning | a script should |", "|---|---|---|---|", *rows])
 
 

@@ -98,7 +98,9 @@ def _damage_of_order(rows: Iterator[tuple[Any, ...]]) -> tuple[int, int, str | N
     assert order is not None  # groupby makes no empty groups
     request = order.request
     told = (request.client_order_id, order.status, order.version, order.routed_dex)
-    if (*told, request.input_token, request.output_token, order.created_at) != row[1:8] or not _is_text_of(row[8], order):
+    if (*told, request.input_token, request.output_token, order.created_at) != row[1:8] or not _is_text_of(
+        row[8], order
+    ):
         return 0, 0, f"order {order.order_id} is not what its events make of it"
     return count, first_seq, None
 
