@@ -326,6 +326,9 @@ class Client:
             try:
                 connection.request(method, path, body, {**self._headers, "Accept": "application/json", **headers})
                 response = connection.getresponse()
+                if response.length is None and not response.chunked:  # our daemon always says how much follows:
+                    response.close()
+                    raise http.client.IncompleteRead(b"")  # the head was cut off, which http.client takes for its end
             except (OSError, http.client.HTTPException):
                 self.close()
                 raise

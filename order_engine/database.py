@@ -4,6 +4,7 @@ Two files use this, the journal and the simulated chain's ledger. No transaction
 """
 
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -32,7 +33,7 @@ def open_writer(
     """
     steps = sorted(migrations.glob("[0-9][0-9][0-9]_*.sql"))
     with usable(path):
-        _look_at(path, len(steps), application_id, examine)
+        _look_at(path, steps, application_id, examine)
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)  # before SQLite does, so that its mode is ours
             os.close(descriptor)
@@ -84,7 +85,7 @@ def usable(path: Path) -> Iterator[None]:
         raise DatabaseUnusable(damaged(path, "its schema is no text")) from error
 
 
-def _look_at(path: Path, newest: int, application_id: int, examine: Examine | None) -> None:
+def _look_at(path: Path, steps: list[Path], application_id: int, examine: Examine | None) -> None:
     """Looks without changing anything: a writer, when it closes, takes in the log and deletes it, whatever is in it."""
     log = path.with_name(f"{path.name}-wal")
     size, log_size = (file.stat().st_size if file.exists() else 0 for file in (path, log))
@@ -93,11 +94,13 @@ def _look_at(path: Path, newest: int, application_id: int, examine: Examine | No
     if size == 0 or path.with_name(f"{path.name}-journal").exists():
         return  # new, or it was being made when the power went: nothing was promised yet, and SQLite puts that right
     with closing(open_reader(path, alone=log_size == 0)) as reader:
-        version = _ours(reader, path, newest, application_id)
+        version = _ours(reader, path, len(steps), application_id)
         found: str | None = None
         try:
             if size <= SMALL_BYTES and (said := reader.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
                 found = said
+            if found is None and not _made_by(steps[:version]) <= _schema(reader):
+                found = "its schema is not the one that was made"
             if found is None and version and examine is not None:
                 found = examine(reader, path)
         except sqlite3.OperationalError as error:
@@ -106,6 +109,23 @@ def _look_at(path: Path, newest: int, application_id: int, examine: Examine | No
             found = f"its schema is not what it was: {error}"  # a name in it that is no longer known
         if found is not None:
             raise DatabaseUnusable(damaged(path, found))
+
+
+def _made_by(steps: list[Path]) -> set[str]:
+    """What these migrations make of an empty file."""
+    with closing(sqlite3.connect(":memory:")) as model:
+        model.executescript("".join(step.read_text(encoding="utf-8") for step in steps))
+        return _schema(model)
+
+
+def _schema(connection: sqlite3.Connection) -> set[str]:
+    """Each statement of the schema, without what means nothing: remarks, spaces and, outside of quotes, the case of letters.
+    A remark that is reworded in a migration must not lock anybody out."""
+    statements: set[str] = set()
+    for (sql,) in connection.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL"):
+        parts = re.split("('[^']*')", re.sub("--[^\n]*", "", sql))
+        statements.add("".join(part if part.startswith("'") else "".join(part.lower().split()) for part in parts))
+    return statements
 
 
 def damaged(path: Path, what: str) -> str:

@@ -6,6 +6,7 @@ The one that is left is told to stop once the others are gone. Prints one JSON l
 
 import json
 import os
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -32,18 +33,19 @@ def main(root: Path, count: int) -> None:
         return len(codes) >= count - 1
 
     try:
-        until(all_but_one, "the end of all but one", 60)
-        survivors = [process for process in started if process not in codes]
-        until(lambda: (found := find_daemon(Home.at(root))) is not None and [found.pid] == survivors, "the survivor")
+        until(all_but_one, "the end of all but one", 40)
+        (survivor,) = [process for process in started if process not in codes]
+        until(lambda: (found := find_daemon(Home.at(root))) is not None and found.pid == survivor, "the survivor")
         losers = [(root / f"out{n}").read_text() for n, process in enumerate(started) if process in codes]
-        for process in survivors:
-            os.kill(process, 15)
-            codes[process] = ended(process, 10_000) or 0
+        os.kill(survivor, signal.SIGTERM)
+        code = ended(survivor, 10_000)
+        if code is not None:
+            codes[survivor] = code
     finally:
-        for process in started:
+        for process in started:  # whatever happened: nobody is left behind
             if process not in codes:
-                kill(process)
-    print(json.dumps({"codes": sorted(codes.values()), "survivors": len(survivors), "said": sorted(set(losers))}))
+                codes[process] = kill(process)
+    print(json.dumps({"codes": sorted(codes.values()), "said": sorted(set(losers))}))
 
 
 def _starts(waiting: int, door: int, environment: dict[str, str]) -> int:

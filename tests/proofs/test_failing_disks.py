@@ -125,7 +125,7 @@ def test_a_damaged_journal_is_refused_unless_what_was_hit_is_not_in_use() -> Non
     for (where, outcome), count in found.items():
         if where != "log, last commit":  # damaged, it is no different from one that was never finished
             outcomes[outcome] += count
-    assert set(outcomes) == {"refused", "as it was"}, found
+    assert set(outcomes) - {"schema's wording only"} == {"refused", "as it was"}, found
     assert outcomes["refused"] > FLIPS // 2
 
 

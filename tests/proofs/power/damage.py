@@ -9,11 +9,13 @@ silent acceptance.
 import argparse
 import multiprocessing
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections import Counter
+from itertools import zip_longest
 from pathlib import Path
 from random import Random  # noqa: TID251 - seeded
 from typing import Any, NamedTuple
@@ -120,9 +122,34 @@ def _try(task: Task) -> Counter[tuple[str, str]]:
         else:
             now = contents(path)
             whole = now if whole is None else whole
-            outcome = "as it was" if now == whole else "silently accepted"
+            outcome = _difference(whole, now)
         found[where, outcome] += 1
     return found
+
+
+def _difference(whole: list[Any], now: list[Any]) -> str:
+    """How the contents differ. A letter's case, or a remark, in the text of the schema is told apart and listed by itself:
+    SQLite reads the same schema from it. Nothing but that counts as harmless."""
+    if now == whole:
+        return "as it was"
+    *rest, schema, check = now
+    *rest_before, schema_before, check_before = whole
+    if (rest, check) == (rest_before, check_before) and _meaning(schema) == _meaning(schema_before):
+        return "schema's wording only"
+    for before, after in zip(whole, now, strict=True):
+        changed = [pair for pair in zip_longest(before, after) if pair[0] != pair[1]]
+        for pair in changed[:1]:
+            print(f"silently accepted: {pair[0]!r} became {pair[1]!r}", file=sys.stderr)
+    return "silently accepted"
+
+
+def _meaning(schema: list[Any]) -> list[str]:
+    """Each statement without remarks, letter case and spaces; text within quotes stays as it is."""
+    statements = []
+    for (sql,) in schema:
+        parts = re.split(r"('[^']*')", re.sub(r"--[^\n]*", "", sql or ""))
+        statements.append("".join(part if part.startswith("'") else "".join(part.lower().split()) for part in parts))
+    return statements
 
 
 def _fatal(reason: str) -> None:
