@@ -219,11 +219,15 @@ def run(seed: int, jobs: Sequence[Job], folder: Path, progress: Callable[[Done],
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     gc.freeze()  # the forks share these pages as long as nobody touches them
     report = Report(seed)
-    with contextlib.closing(_in_lanes(seed, jobs, folder)) as coming:
-        for done in coming:
-            report.done.append(done)
-            if progress is not None:
-                progress(done)
+    try:
+        with contextlib.closing(_in_lanes(seed, jobs, folder)) as coming:
+            for done in coming:
+                report.done.append(done)
+                if progress is not None:
+                    progress(done)
+    except (KeyboardInterrupt, SystemExit):
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     report.done.sort(key=lambda done: list(jobs).index(done.job))
     report.seconds = (clock.steady_ms() - began) / 1_000
     if report.violations:

@@ -323,17 +323,3 @@ def test_a_daemon_that_is_gone_for_good_is_replaced_even_if_its_port_is_taken(
 def test_what_is_no_nonce_gets_no_proof(daemon: RunningDaemon, nonce: str) -> None:
     assert ask_for_proof(daemon.port, nonce) is None
     assert ask_for_proof(daemon.port, "0" * 32) == proof(secret_of(daemon.token), daemon.port, "0" * 32)
-
-
-def test_the_proof_costs_a_client_less_than_three_milliseconds(daemon: RunningDaemon) -> None:
-    took: list[float] = []
-    for _ in range(50):
-        connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=10)
-        connection.connect()
-        began = CLOCK.steady_ms()
-        connection.request("GET", "/", headers={NONCE_HEADER: os.urandom(16).hex()})
-        connection.getresponse().read()
-        took.append(CLOCK.steady_ms() - began)
-        connection.close()
-    print(f"the proof takes {statistics.median(took):.2f} ms, {min(took):.2f} at best")
-    assert min(took) < 3
