@@ -191,16 +191,16 @@ class Journal:
     def _checkpoint(self) -> bool:
         """Takes the log into the main file, as far as readers allow. False when the journal can go on no more."""
         try:
-            _, pages, _ = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            _, pages, taken_in = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except sqlite3.Error as error:
             if database.is_failed_sync(error):
                 return self._stop(f"{self._path} could not be synced: {error}", [])
             # The log only grows for a while: everything in it is safe.
             _log.error("the journal's log could not be taken in", extra={"facts": {"error": str(error)}})
             return True
-        size = pages * self._page_size
-        if size > LOG_ALARM_BYTES:
-            facts = {"megabytes": size // 1024**2, "cure": "end what reads the journal all the time"}
+        left = (pages - taken_in) * self._page_size  # a long log that was taken in is only waiting to be written over
+        if left > LOG_ALARM_BYTES:
+            facts = {"megabytes": left // 1024**2, "cure": "end what reads the journal all the time"}
             _log.warning("the journal's log cannot be taken in and grows", extra={"facts": facts})
         return True
 

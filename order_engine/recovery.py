@@ -64,6 +64,6 @@ class Sweeper:
         while not self._stopping.wait(SWEEP_S):
             try:
                 if found := requeue_missing(self._journal, self._queue, self._hands):
-                    _log.warning("orders had fallen out of the queue", extra={"facts": {"orders": found}})
+                    _log.info("orders put back into the queue", extra={"facts": {"orders": found}})
             except Exception:
                 _log.exception("a sweep failed")

@@ -108,6 +108,11 @@ class RunningDaemon:
         """The number of the newest event."""
         return int(self.get("/api/status")["seq"])
 
+    def quiet_seq(self) -> int:
+        """The number of the newest event, once no order of an earlier test can make another one."""
+        self.settle()
+        return self.seq()
+
     def settle(self) -> None:
         """Returns when no order is open."""
         until(lambda: self.get("/api/status")["open"] == 0, "every order's end")

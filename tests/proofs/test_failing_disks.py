@@ -267,6 +267,19 @@ def test_a_reader_that_never_ends_raises_the_alarm_and_the_log_shrinks_when_it_d
         print(f"log {largest / 2**20:.0f} MiB at most, {log.stat().st_size / 2**20:.0f} afterwards, {told} alarms")
 
 
+def test_a_long_log_that_nobody_holds_up_raises_no_alarm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A mistake made once: many orders in a short time were taken for a reader that never ends."""
+    monkeypatch.setattr(journal, "LOG_ALARM_BYTES", 4_096)
+    monkeypatch.setattr(journal, "CHECKPOINT_COMMITS", 3)
+    with a_journal(tmp_path / "journal.db") as opened:
+        for number in range(20):
+            write(opened, f"order-{number}", ROUTING)
+        assert opened.commits > 30
+    assert [each for each in caplog.records if "log cannot be taken in" in each.message] == []
+
+
 # other versions
 
 

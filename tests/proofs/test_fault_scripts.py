@@ -320,6 +320,7 @@ def test_only_the_orders_that_a_pattern_names_are_struck_and_only_the_first_of_t
     orders = {name: ended(world, f"{key}-{name}") for name in ("bot-1", "me", "bot-22", "bot-2", "bot-3")}
     unknown = [name for name, order in orders.items() if "submitted unknown" in story(world, order)]
     assert unknown == ["bot-1", "bot-2"]
+    fault(world, "lose-answer", pattern="*")
     nameless = world.submit(AN_ORDER)
     world.settle()
     assert story(world, {"orderId": nameless}) == WELL, "an order without a key matches no pattern"
