@@ -6,22 +6,28 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from importlib import metadata
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
-
-from filelock import FileLock, Timeout
 
 from cli.settings_file import resolved
 from order_engine import __version__
 from order_engine.client import Client, find_daemon
-from order_engine.clock import SystemClock
+from order_engine.clock import SystemClock, timestamp
 from order_engine.errors import EngineError, Malformed
 from order_engine.home import Home
+from order_engine.integrity import find_damage
+from order_engine.reconcile import imbalances, wrong_outcomes
 
 PYTHON = (3, 11)
+LIBRARIES = ("litestar", "huey", "typer", "rich", "textual", "websockets", "msgspec")
 DISK_WARN, DISK_FAIL = 1_024**3, 64 * 1_024**2
 SYNC_WARN_MS = 50.0  # every accepted order waits for one
+LYING_MS = 0.02  # the fastest disks with a battery need more
+CLOCK_WARN_MS = 60_000
 SYNCS = 5
 
 
@@ -110,31 +116,90 @@ def disk(home: Home) -> Check:
     return Check("disk", "warn" if free < DISK_WARN else "ok", message, "Make room soon." if free < DISK_WARN else None)
 
 
+def modes(home: Home) -> Check:
+    """The files with orders, keys and words of ours are closed to others."""
+    open_to_others = [
+        f"{path} (mode {path.stat().st_mode & 0o777:04o})"
+        for folder in (home.data_dir, home.log_dir)
+        if folder.exists()
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.stat().st_mode & 0o077
+    ]
+    if not open_to_others:
+        return Check("modes", "ok", "every file is ours alone")
+    return Check(
+        "modes",
+        "fail",
+        f"Open to others: {', '.join(open_to_others[:3])}{' …' if len(open_to_others) > 3 else ''}.",
+        f"Run: chmod go-rwx {home.data_dir}/* {home.log_dir}/*",
+    )
+
+
 def journal(home: Home) -> Check:
-    """The journal is whole, where no daemon is writing to it."""
+    """Every event is what was written, every order what its events make of it. Also while a daemon is writing."""
     if not home.journal.exists():
         return Check("journal", "ok", "none yet")
     try:
-        with FileLock(home.lock, blocking=False):
-            return _integrity(home.journal)
-    except Timeout:
-        return Check("journal", "ok", "in use by the daemon, which checked it at its start")
-    except OSError as error:
-        return Check("journal", "fail", f"{home.lock} cannot be used: {error}.", "See the folders above.")
-
-
-def _integrity(path: Path) -> Check:
-    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
-    try:
-        found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
-        events = connection.execute("SELECT count(*) FROM events").fetchone()[0]
+        with closing(sqlite3.connect(f"{home.journal.as_uri()}?mode=ro", uri=True, isolation_level=None)) as reader:
+            reader.execute("BEGIN")  # one look, however much is written meanwhile
+            found = reader.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            damage = find_damage(reader, everything=True) if found == "ok" else found
+            events = reader.execute("SELECT count(*) FROM events").fetchone()[0]
     except sqlite3.Error as error:
-        found, events = str(error), 0
-    finally:
-        connection.close()
-    if found == "ok":
-        return Check("journal", "ok", f"whole, {events} events")
-    return Check("journal", "fail", f"{path} is damaged: {found}.", "Keep a copy of it, then restore a backup.")
+        damage, events = str(error), 0
+    if damage is None:
+        return Check("journal", "ok", f"whole, {events} events, each read and checked")
+    return Check(
+        "journal", "fail", f"{home.journal} is damaged: {damage}.", "Keep a copy of it, then restore a backup."
+    )
+
+
+def outcomes(home: Home) -> Check:
+    """The ledger bears out every outcome: nothing was done twice, nothing that was called dead was done."""
+    return _agrees(
+        home, "outcomes", "the ledger bears out every outcome", lambda: wrong_outcomes(home.journal, home.chain)
+    )
+
+
+def conservation(home: Home) -> Check:
+    """Nothing of value appeared or vanished."""
+    return _agrees(
+        home, "value", "every token adds up to what there was at the beginning", lambda: imbalances(home.chain)
+    )
+
+
+def _agrees(home: Home, name: str, good: str, look: Callable[[], Iterable[str]]) -> Check:
+    if not (home.journal.exists() and home.chain.exists()):
+        return Check(name, "ok", "nothing was traded yet")
+    try:
+        found = list(islice(look(), 3))
+    except sqlite3.Error as error:
+        return Check(name, "fail", f"{home.data_dir} cannot be read: {error}.", "Keep a copy, then restore a backup.")
+    if not found:
+        return Check(name, "ok", good)
+    return Check(
+        name, "fail", "; ".join(found) + ".", f"This must never happen. Keep a copy of {home.data_dir} and report it."
+    )
+
+
+def clock(home: Home) -> Check:
+    """The clock is not behind what was recorded: times on events would go back."""
+    if not home.journal.exists():
+        return Check("clock", "ok", timestamp(SystemClock().now_ms()))
+    try:
+        with closing(sqlite3.connect(f"{home.journal.as_uri()}?mode=ro", uri=True)) as reader:
+            newest = reader.execute("SELECT coalesce(max(at), 0) FROM events").fetchone()[0]
+    except sqlite3.Error as error:
+        return Check("clock", "warn", f"{home.journal} cannot be read: {error}.", "See the journal above.")
+    now = SystemClock().now_ms()
+    if newest - now <= CLOCK_WARN_MS:
+        return Check("clock", "ok", timestamp(now))
+    return Check(
+        "clock",
+        "warn",
+        f"The clock says {timestamp(now)}, the newest event was at {timestamp(newest)}.",
+        "Set the clock. Nothing is decided by it, but the times of events will look wrong.",
+    )
 
 
 def sync(home: Home) -> Check:
@@ -150,6 +215,13 @@ def sync(home: Home) -> Check:
             each = (clock.steady_ms() - begun) / SYNCS
     except OSError as error:
         return Check("sync", "fail", f"{home.data_dir}: {error.strerror}", "See the folders and the disk above.")
+    if each < LYING_MS:
+        return Check(
+            "sync",
+            "warn",
+            f"{each * 1_000:.0f} µs per sync: no disk is that fast.",
+            "It may not survive a power cut: memory, or a disk that says done too early. Put OEE_HOME on a disk that syncs.",
+        )
     if each > SYNC_WARN_MS:
         return Check(
             "sync", "warn", f"{each:.1f} ms per sync", "Every order waits for one. Put OEE_HOME on a faster disk."
@@ -181,17 +253,30 @@ def daemon(home: Home) -> Check:
 
 
 def version(home: Home) -> Check:
-    """Daemon and command line are of one version."""
+    """Daemon and command line are of one version; which libraries they stand on."""
     found = find_daemon(home)
     if found is None or found.version == __version__:
-        return Check("version", "ok", __version__)
+        return Check("version", "ok", f"{__version__}, SQLite {sqlite3.sqlite_version}, {libraries()}")
     return Check(
         "version", "warn", f"the daemon is {found.version}, this oee is {__version__}.", "Run: oee daemon restart"
     )
 
 
+def libraries() -> str:
+    """The versions of what is fixed by our user."""
+    return ", ".join(f"{name} {metadata.version(name)}" for name in LIBRARIES)
+
+
+def halted(home: Home) -> Check:
+    """Trading goes on."""
+    if home.halted.exists():
+        return Check("halted", "warn", "Trading is halted: nothing is accepted or sent.", "Let it go on: oee resume")
+    return Check("halted", "ok", "no")
+
+
 CHECKS: tuple[Callable[[Home], Check], ...] = (
-    python, bytecode, config, folders, disk, sync, journal, token, daemon, version,
+    python, bytecode, config, folders, modes, disk, sync, clock, journal, outcomes, conservation, token, daemon, version,
+    halted,
 )  # fmt: skip
 
 

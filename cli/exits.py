@@ -76,6 +76,8 @@ _BY_ERROR_CODE: Mapping[str, Exit] = {
     "too_late_to_cancel": Exit.REFUSED,
     "not_retryable": Exit.REFUSED,
     "over_capacity": Exit.REFUSED,
+    "too_many_orders": Exit.REFUSED,
+    "order_too_large": Exit.REFUSED,
     "draining": Exit.UNREACHABLE,
     "halted": Exit.DENIED,
     "slippage_exceeded": Exit.FAILED,

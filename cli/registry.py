@@ -74,6 +74,8 @@ COMMANDS: Mapping[str, Entry | Group] = {
     "pools": Entry("cli.commands.pools:pools", "Show the pools, all or of one pair.", "Market"),
     "tokens": Entry("cli.commands.tokens:tokens", "Show the tokens that can be traded.", "Market"),
     "status": Entry("cli.commands.status:status", "Show how the engine is doing.", "Engine"),
+    "halt": Entry("cli.commands.halt:halt", "Stop trading at once: nothing is accepted or sent.", "Engine"),
+    "resume": Entry("cli.commands.resume:resume", "Let trading go on after a halt.", "Engine"),
     "daemon": Group(DAEMON, "Start, stop and look at the daemon.", "Engine"),
     "sim": Group(SIM, "The simulated world: its faults, and the proofs.", "Engine"),
     "doctor": Entry("cli.commands.doctor:doctor", "Check that everything is in order.", "Engine"),

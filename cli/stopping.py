@@ -5,6 +5,7 @@ import signal
 
 from cli import durations, render
 from cli.exits import Exit
+from cli.output import Record
 from cli.paint import state_of
 from cli.session import Session
 from order_engine.autostart import stopped
@@ -48,9 +49,14 @@ def _wait_for_orders(client: Client, drain_ms: int) -> int:
     """How many orders are open, as soon as none is or when the time is up."""
     clock = SystemClock()
     deadline = clock.steady_ms() + drain_ms
-    while (still_open := int(client.status()["open"])) and clock.steady_ms() < deadline:
+    while (still_open := _moving(client.status())) and clock.steady_ms() < deadline:
         clock.sleep_ms(LOOK_MS)
     return still_open
+
+
+def _moving(status: Record) -> int:
+    """How many orders may still change by themselves: while trading is halted only those that were sent."""
+    return int(status["inFlight"] if status.get("halted") else status["open"])
 
 
 def _tell_open(session: Session, client: Client, count: int, drain_ms: int) -> None:

@@ -9,7 +9,7 @@ from daemon.answers import Answer
 from daemon.gate import Gate
 from daemon.openapi import openapi_config
 from daemon.problems import allow, answer_to
-from daemon.routes import events, market, orders, sim, sockets, system
+from daemon.routes import events, halt, market, orders, sim, sockets, system
 from daemon.service import Service
 from order_engine.clock import SystemClock
 
@@ -29,6 +29,7 @@ ROUTES = [
     market.tokens,
     market.balances,
     *sim.ROUTES,
+    *halt.ROUTES,
     system.status,
     system.daemon,
     system.metrics,

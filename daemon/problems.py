@@ -39,6 +39,8 @@ STATUS: Mapping[str, int] = {
     "price_impact_too_high": 422,
     "not_retryable": 422,
     "halted": 422,
+    "order_too_large": 422,
+    "too_many_orders": 429,
     "slippage_exceeded": 422,
     "transaction_expired": 422,
     "transaction_rejected": 422,

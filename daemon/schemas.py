@@ -225,7 +225,9 @@ class EngineStatus(Record):
 
     schema: Literal["oee.status/1"]
     version: str
-    status: Literal["ok", "draining", "unhealthy"]
+    status: Literal["ok", "halted", "draining", "unhealthy"]
+    halted: bool
+    halted_at: Time | None
     speed: Literal["paper", "instant"]
     started_at: Time
     uptime_ms: Count
@@ -235,6 +237,7 @@ class EngineStatus(Record):
     queue: Count
     workers: Count
     open: Count
+    in_flight: Count
     unknown: Count
     oldest_open_ms: Count | None
     today: dict[str, int]

@@ -10,6 +10,7 @@ from order_engine.engine import Engine
 from order_engine.execution import Living, Rules
 from order_engine.fault_scripts import load_faults
 from order_engine.feed import Feed
+from order_engine.halt import Halt
 from order_engine.home import Home
 from order_engine.journal import Journal
 from order_engine.settings import Settings
@@ -44,7 +45,8 @@ def assemble(home: Home, settings: Settings, on_fatal: Callable[[str], None], cl
         load_faults(Path(settings.faults), script)
     venues = [SimulatedVenue(name, chain, clock, settings.quote_ms, script) for name in (raydium.NAME, meteora.NAME)]
     rules = Rules(settings.attempts, settings.backoff_ms)
-    hands = Hands()
+    halt = Halt(home.halted)
+    hands = Hands(halted=lambda: halt.on)
     quoting = ThreadPoolExecutor(settings.workers * len(venues), thread_name_prefix="quote")
     comparing = ThreadPoolExecutor(COMPARISONS * len(venues), thread_name_prefix="compare")
 
@@ -52,15 +54,16 @@ def assemble(home: Home, settings: Settings, on_fatal: Callable[[str], None], cl
         settlement.watch(living)
 
     workers = Workers(
-        journal, venues, chain, rules, hands, clock.now_ms, quoting, settings.quote_deadline_ms, hand_over
+        journal, venues, chain, rules, hands, clock.now_ms, quoting, settings.quote_deadline_ms, hand_over, halt
     )
     queue = WorkQueue(home.queue, settings.workers, workers.work, clock)
-    settlement = SettlementWatch(journal, chain, clock, hands, queue.put)
+    settlement = SettlementWatch(journal, chain, clock, hands, queue.put, halt)
     return Engine(
         settings=settings,
         clock=clock,
         journal=journal,
         feed=feed,
+        halt=halt,
         queue=queue,
         hands=hands,
         workers=workers,

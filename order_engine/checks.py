@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from order_engine.amounts import format_amount
 from order_engine.errors import Busy, Refused
 from order_engine.orders import OrderRequest
-from order_engine.tokens import NATIVE, TOKENS
+from order_engine.tokens import NATIVE, TOKENS, worth_usd
 from order_engine.venues.venue import Venue
 
 Amounts = Mapping[str, int]
@@ -25,6 +25,22 @@ def check_capacity(open_orders: int, limit: int) -> None:
             f"{open_orders} orders are open, the limit is {limit}. Nothing was stored.",
             retry_after_s=1,
             hint="Send it again in a second, or raise the limit: oee config set max_open_orders N",
+        )
+
+
+def check_size(request: OrderRequest, limit_usd: int | None) -> None:
+    """Raises Refused when what is sold is worth more than one order may be worth. A limit against slips of the hand."""
+    if limit_usd is None:
+        return
+    token = TOKENS[request.input_token]
+    worth = worth_usd(token, request.amount_in)
+    if worth > limit_usd:
+        raise Refused(
+            f"{format_amount(request.amount_in, token.decimals)} {token.symbol} are worth about {worth} USD, the limit for one "
+            f"order is {limit_usd}. Nothing was stored.",
+            code="order_too_large",
+            field="amount",
+            hint="Sell less at a time, or change the limit: oee config set max_order_usd N",
         )
 
 

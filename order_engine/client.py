@@ -256,6 +256,22 @@ class Client:
         """Where the daemon is and since when."""
         return self._call("GET", "/api/daemon")
 
+    def halt(self, *, cancel_open: bool = False) -> Record:
+        """Stops trading at once and until `resume`: no order is accepted, nothing is sent. The status after it.
+
+        A daemon that has to be started for it starts halted, and so sends nothing first.
+        """
+        if find_daemon(self.home) is None:
+            from order_engine import halt  # noqa: PLC0415 - needed almost never
+
+            self.home.make()
+            halt.write(self.home.halted)
+        return self._call("POST", "/api/halt", {"cancelOpen": cancel_open})
+
+    def resume(self) -> Record:
+        """Lets trading go on after a halt. The status after it."""
+        return self._call("POST", "/api/resume")
+
     # what goes wrong on purpose in the simulated world
 
     def add_fault(self, fault: Mapping[str, Any]) -> Record:
@@ -359,7 +375,7 @@ class Client:
         query: Mapping[str, Any] | None = None,
         key: str | None = None,
     ) -> tuple[Record, http.client.HTTPResponse]:
-        """One answer. Asked again when the connection breaks: reading is harmless, and what writes has a key or is a DELETE."""
+        """One answer. Asked again when the connection breaks: reading is harmless, what writes has a key or may be done twice."""
         if query and (given := {name: value for name, value in query.items() if value is not None}):
             path = f"{path}?{urlencode(given)}"
         headers = {"Content-Type": "application/json"} if body is not None else {}
@@ -447,10 +463,12 @@ _KINDS: dict[str, type[errors.EngineError]] = {
     "no_route": errors.Refused,
     "price_impact_too_high": errors.Refused,
     "not_retryable": errors.Refused,
-    "halted": errors.Refused,
+    "halted": errors.Halted,
+    "order_too_large": errors.Refused,
     "duplicate_client_order_id": errors.DuplicateKey,
     "too_late_to_cancel": errors.TooLateToCancel,
     "over_capacity": errors.Busy,
+    "too_many_orders": errors.Busy,
     "too_many_requests": errors.Busy,
     "draining": errors.Draining,
     "not_found": errors.NotFound,

@@ -7,24 +7,27 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from typing import NamedTuple
 
 import uuid_utils
 from msgspec.structs import replace
 
 from order_engine import __version__, logbook, messages
-from order_engine.checks import check_capacity, check_pair
+from order_engine.checks import check_capacity, check_pair, check_size
 from order_engine.clock import Clock, timestamp
 from order_engine.disk_room import DiskRoom
 from order_engine.errors import Draining, DuplicateKey, NotFound, Refused, TooLateToCancel
 from order_engine.events import Cancelled, LogEntry, Pending, Recorded
 from order_engine.failpoints import failpoint
 from order_engine.feed import Feed
+from order_engine.halt import Halt
 from order_engine.journal import Journal, Superseded
 from order_engine.journal import OrderQuery as OrderQuery
 from order_engine.lifecycle import IllegalStep
 from order_engine.messages import Record
 from order_engine.orders import Order, OrderRequest, Status
+from order_engine.pace import MINUTE_MS, Pace
 from order_engine.quotes import Ask, Offer, Quote
 from order_engine.recovery import Sweeper, requeue_missing
 from order_engine.router import Limits, NoRoute, ask_venues, best_route
@@ -73,6 +76,7 @@ class Engine:
         clock: Clock,
         journal: Journal,
         feed: Feed,
+        halt: Halt,
         queue: WorkQueue,
         hands: Hands,
         workers: Workers,
@@ -92,6 +96,7 @@ class Engine:
         self.faults = faults
         self._clock = clock
         self._journal = journal
+        self._halt = halt
         self._queue = queue
         self._hands = hands
         self._workers = workers
@@ -106,6 +111,7 @@ class Engine:
         self._stop_chain = stop_chain
         self._sweeper = Sweeper(journal, queue, hands)
         self._tally = Tally(clock)
+        self._pace = Pace(settings.max_orders_per_minute, clock, self._accepted_lately())
         self._accepting = threading.Lock()  # between the check for room, or for a key, and the taking of it
         self._coming: dict[str, Future[Submission]] = {}  # by client order id: their commit is under way
         self._draining = False
@@ -139,7 +145,7 @@ class Engine:
         self._draining = True
         failpoint("in-drain")
         with self._all_settled:
-            self._all_settled.wait_for(lambda: self._tally.open == 0, timeout_ms / 1_000)
+            self._all_settled.wait_for(lambda: self._moving() == 0, timeout_ms / 1_000)
         self._workers.stopping = True
         self._queue.end(timeout_s=1.0)
         return self._tally.open
@@ -162,16 +168,27 @@ class Engine:
             if each.order.version == 1:
                 self._queue.put(each.order.order_id)  # if this fails, the sweeper finds the order
                 failpoint("after-enqueue")
-        if self._tally.open == 0:
+        if self._moving() == 0:
             with self._all_settled:
                 self._all_settled.notify_all()
+
+    def _moving(self) -> int:
+        """How many orders may still change by themselves: all that are open, or those in flight while trading is halted."""
+        return self._tally.in_flight() if self._halt.on else self._tally.open
+
+    def _accepted_lately(self) -> list[int]:
+        """When the orders of the last minute were accepted, as far as the limit asks for it."""
+        if (limit := self.settings.max_orders_per_minute) is None:
+            return []
+        query = OrderQuery(since_ms=self._clock.now_ms() - MINUTE_MS, limit=limit)
+        return [order.created_at for order in self._journal.orders(query)[0]]
 
     # orders
 
     def submit(self, request: OrderRequest, retry_of: str | None = None) -> "Future[Submission]":
         """Accepts an order: the future has it once it is on disk.
 
-        Raises Draining, Busy, Refused or StorageUnavailable when nothing was stored, and DuplicateKey when the client order
+        Raises Draining, Halted, Busy, Refused or StorageUnavailable when nothing was stored, and DuplicateKey when the client order
         id belongs to another order (or fails with it, while that one is being written); the same order under the same id is
         given again.
         """
@@ -188,10 +205,14 @@ class Engine:
                 if (earlier := self._journal.order_by_key(key)) is not None:
                     answer.set_result(_same_order(earlier, request))
                     return answer
+            self._halt.check()
             check_pair(request, self._venues)
+            check_size(request, self.settings.max_order_usd)
+            self._pace.check()
             check_capacity(len(self._wallet), self.settings.max_open_orders)
             self._room.check()
             self._wallet.hold(order_id, request)
+            self._pace.note()
             if key is not None:
                 self._coming[key] = answer
 
@@ -240,6 +261,40 @@ class Engine:
                 raise _too_late(order) from None
             except Superseded:
                 continue  # a worker was faster: look again at where it stands now
+
+    def halt(self) -> None:
+        """Stops trading at once, and for every start to come: nothing is accepted or sent once this returns.
+
+        What was sent is watched to its end; the other open orders wait. Raises StorageUnavailable when only this start could
+        be told.
+        """
+        self._halt.halt()
+        _log.warning(
+            "trading halted", extra={"facts": {"open": self._tally.open, "in_flight": self._tally.in_flight()}}
+        )
+
+    def resume(self) -> None:
+        """Lets trading go on, and the orders that waited. Raises StorageUnavailable, still halted."""
+        was_halted = self._halt.on
+        self._halt.resume()
+        if was_halted:
+            waited = requeue_missing(self._journal, self._queue, self._hands)
+            _log.info("trading resumed", extra={"facts": {"waited": waited}})
+
+    def cancel_open(self) -> list[Order]:
+        """Cancels every open order that was not sent; returns those. Waits for the commits, which are made together."""
+        begun = []
+        for order in self._journal.open_orders():
+            with suppress(IllegalStep):
+                begun.append((order, self._journal.append(order, Cancelled(self._clock.now_ms(), "by request"))))
+        cancelled = []
+        for order, done in begun:
+            try:
+                cancelled.append(done.result().order)
+            except Superseded:  # a worker was faster: it may have been sent by now
+                with suppress(TooLateToCancel):
+                    cancelled.append(self.cancel(order.order_id))
+        return cancelled
 
     def compare(self, ask: Ask) -> Comparison:
         """Asks all venues and says who would get the order. Takes as long as they do; stores nothing."""
@@ -308,7 +363,9 @@ class Engine:
         return {
             "schema": messages.STATUS,
             "version": __version__,
-            "status": "draining" if self._draining else "unhealthy" if self._queue.hanging() else "ok",
+            "status": self._condition(),
+            "halted": self._halt.on,
+            "haltedAt": None if (since := self._halt.since_ms) is None else timestamp(since),
             "speed": self.settings.speed,
             "startedAt": timestamp(self._started_at),
             "uptimeMs": int(self._clock.steady_ms() - self._started_steady),
@@ -318,6 +375,13 @@ class Engine:
             "queue": self._queue.depth(),
             "workers": self._queue.alive(),
         } | self._tally.status()
+
+    def _condition(self) -> str:
+        if self._draining:
+            return "draining"
+        if self._queue.hanging():
+            return "unhealthy"
+        return "halted" if self._halt.on else "ok"
 
 
 def _promise() -> "Future[Submission]":

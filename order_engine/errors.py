@@ -23,8 +23,10 @@ ERROR_CODES: Mapping[str, str] = MappingProxyType(
         "too_late_to_cancel": "The transaction was already sent, or the order is final.",
         "not_retryable": "Only an order that definitely was not executed can be retried.",
         "over_capacity": "More open orders than this home admits. Nothing was stored.",
+        "too_many_orders": "More orders in a minute than this home admits. Nothing was stored.",
+        "order_too_large": "The order is worth more than this home admits for one order. Nothing was stored.",
         "draining": "The daemon is stopping and takes no new orders.",
-        "halted": "Trading is halted in this home.",
+        "halted": "Trading is halted in this home: nothing is accepted or sent until `oee resume`.",
         # failed: the order was tried and definitely not executed
         "slippage_exceeded": "The price moved further than the order allows; the chain refused the swap.",
         "venue_unavailable": "No venue answered in time.",
@@ -111,9 +113,15 @@ class Busy(Refused):
 
     code = "over_capacity"
 
-    def __init__(self, message: str, *, retry_after_s: int, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str, *, retry_after_s: int, code: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message, code=code, hint=hint)
         self.retry_after_s = retry_after_s
+
+
+class Halted(Refused):
+    """Trading is halted in this home. Nothing was stored, nothing was sent."""
+
+    code = "halted"
 
 
 class Draining(Refused):

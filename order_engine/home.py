@@ -59,6 +59,11 @@ class Home:
         return self.data_dir / "daemon.lock"
 
     @property
+    def halted(self) -> Path:
+        """There while trading is halted in this home; see `order_engine.halt`."""
+        return self.data_dir / "halted"
+
+    @property
     def start_lock(self) -> Path:
         return self.runtime_dir / "start.lock"
 

@@ -25,6 +25,7 @@ _OUTPUT = ("outputToken", "output_token", "tokenOut")
 _ASK = (*_INPUT, *_OUTPUT, "amount")
 _ORDER = (*_ASK, "slippageBps", "slippage", "minOutput", "maxImpactBps", "clientOrderId", "type")
 _RETRY = ("slippageBps",)
+_HALT = ("cancelOpen",)
 
 _KEY = re.compile(r"[!-~]{1,128}")
 _DIGITS = re.compile(r"(-?)([0-9]{1,40})(?:\.([0-9]{1,40}))?(?:[eE]([+-]?[0-9]{1,2}))?")
@@ -77,6 +78,15 @@ def read_retry(fields: Fields) -> int | None:
     """The slippage in bps that a retry asks for, or None for that of the order. Raises as `read_order`."""
     refuse_unknown(fields, _RETRY)
     return whole_number(fields, "slippageBps", 0, MAX_SLIPPAGE_BPS)
+
+
+def read_halt(fields: Fields) -> bool:
+    """Whether a halt shall also cancel what was not sent. Raises Malformed."""
+    refuse_unknown(fields, _HALT)
+    value = fields.get("cancelOpen")
+    if value is not None and type(value) is not bool:
+        raise Malformed(f"cancelOpen {_shown(value)} is not true or false.", field="cancelOpen")
+    return bool(value)
 
 
 def read_key(text: object, field: str) -> str:

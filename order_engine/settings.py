@@ -43,6 +43,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     max_impact_bps: Annotated[int, Meta(ge=0, le=10_000)] = 300  # likewise
     quote_deadline_ms: Positive = 2_000
     max_open_orders: Positive = 20_000
+    max_orders_per_minute: Positive | None = None  # none: no limit
+    max_order_usd: Positive | None = (
+        None  # what one order may be worth in whole US dollars, at the reference prices of the tokens
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     seed: Whole = 7  # of the simulated chain: its market and its landing times

@@ -18,6 +18,7 @@ from order_engine.errors import EngineError
 from order_engine.events import Recorded
 from order_engine.execution import AskVenues, Build, Height, Living, LookUp, NextBlock, Pause, Record, Send
 from order_engine.failpoints import failpoint
+from order_engine.halt import Halt
 from order_engine.journal import Journal, Superseded
 from order_engine.venues.venue import Chain
 from order_engine.workers import Hands
@@ -31,13 +32,20 @@ class SettlementWatch:
     """One thread that carries every sent transaction to the ledger's decision. `back_to_queue` gets ids that want a worker."""
 
     def __init__(
-        self, journal: Journal, chain: Chain, clock: Clock, hands: Hands, back_to_queue: Callable[[str], None]
+        self,
+        journal: Journal,
+        chain: Chain,
+        clock: Clock,
+        hands: Hands,
+        back_to_queue: Callable[[str], None],
+        halt: Halt,
     ) -> None:
         self._journal = journal
         self._chain = chain
         self._clock = clock
         self._hands = hands
         self._back_to_queue = back_to_queue
+        self._halt = halt
         self._inbox: queue.SimpleQueue[_Message | None] = queue.SimpleQueue()
         self._for_block: list[tuple[int, Living]] = []  # the height to get beyond, and who waits
         self._pauses: list[tuple[float, int, Living]] = []  # heap by due time
@@ -132,7 +140,8 @@ class SettlementWatch:
                 case LookUp():
                     result = self._chain.look_up(effect.signature)
                 case Send():
-                    self._chain.send(effect.transaction)
+                    with self._halt.sending():
+                        self._chain.send(effect.transaction)
                     result = None
         except EngineError as error:
             living.throw(error)

@@ -32,6 +32,11 @@ class Tally:
         """How many orders are not final."""
         return len(self._open)
 
+    def in_flight(self) -> int:
+        """How many orders were sent and have no outcome yet."""
+        with self._lock:
+            return sum(order.status is Status.SUBMITTED for order in self._open.values())
+
     def opened(self, order: Order) -> None:
         """An unfinished order that was there before the start."""
         with self._lock:
@@ -69,6 +74,7 @@ class Tally:
             oldest = min((order.created_at for order in self._open.values()), default=None)
             return {
                 "open": len(self._open),
+                "inFlight": sum(order.status is Status.SUBMITTED for order in self._open.values()),
                 "unknown": sum(order.settlement is Settlement.UNKNOWN for order in self._open.values()),
                 "oldestOpenMs": None if oldest is None else max(now - oldest, 0),
                 "today": {status.value: self._today[status.value] for status in Status if status.final},

@@ -1,7 +1,8 @@
 """The tokens the engine knows. A symbol resolves through this pinned list only, never through a search.
 
-Mints and decimals are those of Solana mainnet. `usd_nanos` is a reference price used for one thing only: to express the
-network fee, a few thousand lamports, in the output token when venues are compared.
+Mints and decimals are those of Solana mainnet. `usd_nanos` is a reference price used for two things only: to express the
+network fee, a few thousand lamports, in the output token when venues are compared; and to tell whether an order is far too
+large, which must not depend on a market that somebody may have moved.
 """
 
 from difflib import get_close_matches
@@ -53,3 +54,8 @@ def network_fee_in(token: Token, lamports: int) -> int:
     """`lamports` expressed in base units of `token` at the reference prices, rounded up: costs are never flattered."""
     native = TOKENS[NATIVE]
     return div_ceil(lamports * native.usd_nanos * 10**token.decimals, token.usd_nanos * 10**native.decimals)
+
+
+def worth_usd(token: Token, units: int) -> int:
+    """What `units` of a token are worth at its reference price, in whole US dollars, rounded up."""
+    return div_ceil(units * token.usd_nanos, 10**token.decimals * 10**9)

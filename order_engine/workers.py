@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
 from order_engine.errors import EngineError, VenueUnavailable
+from order_engine.events import Building, Routing, Submitted
 from order_engine.execution import AskVenues, Build, Effect, Living, Record, Rules, Send
 from order_engine.failpoints import failpoint
+from order_engine.halt import Halt
 from order_engine.journal import Journal, Superseded
 from order_engine.orders import Order, Transaction
 from order_engine.quotes import Offer
@@ -23,9 +25,10 @@ _log = logging.getLogger(__name__)
 
 
 class Hands:
-    """Which lives are being lived in this process, and which of them wait for a worker."""
+    """Which lives are being lived in this process, and which of them wait for a worker. `halted`: none of those gets one."""
 
-    def __init__(self) -> None:
+    def __init__(self, halted: Callable[[], bool] = lambda: False) -> None:
+        self._halted = halted
         self._lock = threading.Lock()
         self._held: dict[str, Living | None] = {}  # None: just taken, not begun
         self._parked: set[str] = set()
@@ -47,6 +50,12 @@ class Hands:
             self._held[living.order_id] = living
             self._parked.add(living.order_id)
 
+    def hold_back(self, order_id: str) -> None:
+        """The order waits for a worker who begins anew from what is on disk, and for the end of a halt before that."""
+        with self._lock:
+            self._held[order_id] = None
+            self._parked.add(order_id)
+
     def drop(self, order_id: str) -> None:
         """Nobody lives this order here any more."""
         with self._lock:
@@ -54,9 +63,10 @@ class Hands:
             self._parked.discard(order_id)
 
     def missing(self, order_ids: Sequence[str], queued: set[str]) -> list[str]:
-        """Those that nobody has in hand and that are not queued; a parked one must be queued too."""
+        """Those that nobody has in hand and that are not queued; a parked one must be queued too, unless trading is halted."""
         with self._lock:
-            return [i for i in order_ids if i not in queued and (i not in self._held or i in self._parked)]
+            parked: set[str] = set() if self._halted() else self._parked
+            return [i for i in order_ids if i not in queued and (i not in self._held or i in parked)]
 
     def __len__(self) -> int:
         return len(self._held)
@@ -76,6 +86,7 @@ class Workers:
         quoting: Executor,
         quote_deadline_ms: int,
         hand_over: Callable[[Living], None],
+        halt: Halt,
     ) -> None:
         self._journal = journal
         self._venues = {venue.name: venue for venue in venues}
@@ -86,6 +97,7 @@ class Workers:
         self._quoting = quoting
         self._quote_deadline_ms = quote_deadline_ms
         self._hand_over = hand_over
+        self._halt = halt
         self.stopping = False
 
     def work(self, order_id: str) -> None:
@@ -106,7 +118,7 @@ class Workers:
                 self._hands.drop(order_id)
 
     def _live(self, order_id: str, living: Living | None) -> bool:
-        """True when the life was handed over, False when it is over."""
+        """True when the life was handed over or is held back, False when it is over."""
         if living is None:
             order = self._journal.order(order_id)
             if order is None or order.status.final:
@@ -115,6 +127,9 @@ class Workers:
         while (effect := living.effect) is not None:
             if not isinstance(effect, Record | AskVenues | Build | Send):
                 self._hand_over(living)
+                return True
+            if self._halt.on and _leads_to_sending(effect):
+                self._hands.hold_back(order_id)  # and its quotes are forgotten: after the halt they would be old
                 return True
             try:
                 result = self._perform(effect)
@@ -140,9 +155,17 @@ class Workers:
                     _log.exception("a venue broke", extra={"facts": {"dex": effect.quote.dex}})
                     raise VenueUnavailable(f"{effect.quote.dex} broke with {type(error).__name__}") from error
             case Send():
-                failpoint("before-send")
-                self._chain.send(effect.transaction)
-                failpoint("mid-submit")
+                with self._halt.sending():
+                    failpoint("before-send")
+                    self._chain.send(effect.transaction)
+                    failpoint("mid-submit")
                 return None
             case _:
                 raise TypeError(f"not a worker's effect: {effect}")
+
+
+def _leads_to_sending(effect: Effect) -> bool:
+    """True for the steps of an attempt up to its sending; not for those by which an order is seen to its end."""
+    return isinstance(effect, AskVenues | Build) or (
+        isinstance(effect, Record) and isinstance(effect.event, Routing | Building | Submitted)
+    )

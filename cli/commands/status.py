@@ -41,6 +41,8 @@ def _lines(record: Record, where: str, paint: Paint) -> list[Line]:
         [("market   ", "dim"), (f"simulated, {record['speed']} speed, height {record['height']}", "")],
         [("open     ", "dim"), (f"{record['open']}{oldest}", "")],
     ]
+    if record.get("halted"):
+        lines.append([("halted   ", "dim"), ("nothing is accepted or sent: oee resume", "warn")])
     if record.get("unknown"):
         lines.append(
             [("unknown  ", "dim"), (f"{record['unknown']}: sent, and no answer yet; never resend these", "unknown")]

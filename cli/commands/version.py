@@ -20,6 +20,10 @@ def version(context: typer.Context) -> Exit:
         output.line(f"oee {__version__}" if output.human else __version__)
         return Exit.OK
     import platform
+    import sqlite3
+    from importlib import metadata
+
+    from cli.checkup import LIBRARIES
 
     output.record(
         {
@@ -27,6 +31,7 @@ def version(context: typer.Context) -> Exit:
             "version": __version__,
             "python": platform.python_version(),
             "platform": platform.platform(),
+            "libraries": {name: metadata.version(name) for name in LIBRARIES} | {"sqlite": sqlite3.sqlite_version},
             "home": session.home.name,
         }
     )

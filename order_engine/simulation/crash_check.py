@@ -16,6 +16,7 @@ import msgspec
 from order_engine.events import Event, Pending
 from order_engine.lifecycle import IllegalStep, apply, begin
 from order_engine.orders import Order, Status
+from order_engine.reconcile import imbalances, wrong_outcomes
 from order_engine.simulation.crash_life import Scratch
 
 KINDS = {
@@ -75,7 +76,8 @@ def examine(scratch: Scratch, attempts: int = 3) -> Findings:
     found.violations += _promises(orders, promised, scratch)
     found.violations += _tellings(home.journal, orders, told)
     found.violations += _executions(home.chain, orders, attempts)
-    found.violations += _value(home.chain)
+    found.violations += [f"imbalance: {said}" for said in imbalances(home.chain)]
+    found.violations += [f"wrong: {said}" for said in wrong_outcomes(home.journal, home.chain)]
     found.violations += _log(home.journal, orders)
     return found
 
@@ -170,16 +172,6 @@ def _executions(chain: Path, orders: Mapping[str, Order], attempts: int) -> Iter
         owner = orders.get(asked["nonce"].partition("/")[0])
         if owner is not None and owner.status.final and asked["last_valid_height"] > height:
             yield f"wrong: order {owner.order_id} is {owner.status}, and a transaction of it may still land"
-
-
-def _value(chain: Path) -> Iterator[str]:
-    genesis = dict(_rows(chain, "SELECT token, units FROM genesis"))
-    sums = dict(_rows(chain, "SELECT token, sum(units) FROM balances GROUP BY token"))
-    for token in sorted(genesis.keys() | sums.keys()):
-        if genesis.get(token) != sums.get(token):
-            yield f"imbalance: {sums.get(token)} {token}, {genesis.get(token)} at the beginning"
-    for account, token, units in _rows(chain, "SELECT account, token, units FROM balances WHERE units < 0"):
-        yield f"imbalance: {account} has {units} {token}"
 
 
 def _log(journal: Path, orders: Mapping[str, Order]) -> Iterator[str]:

@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -268,7 +270,20 @@ def test_the_doctor_finds_nothing_wrong_here(oee: Oee) -> None:
     assert done.code == 0
     checks = {record["name"]: record["state"] for record in done.records}
     assert {name for name, state in checks.items() if state == "fail"} == set()
-    names = {"python", "bytecode", "config", "folders", "disk", "sync", "journal", "token", "daemon", "version"}
+    names = {
+        "python",
+        "bytecode",
+        "config",
+        "folders",
+        "modes",
+        "disk",
+        "sync",
+        "clock",
+        "journal",
+        "outcomes",
+        "value",
+    }
+    names |= {"token", "daemon", "version", "halted"}
     assert set(checks) == names
     assert len(oee("doctor").out.splitlines()) >= len(names)
 
@@ -293,11 +308,48 @@ def test_the_doctor_reads_the_journal_when_nobody_else_has_it(fresh: Oee) -> Non
     fresh("submit", "SOL", "USDC", "0.01", "--wait")
     fresh("daemon", "stop")
     whole = next(record for record in fresh("doctor", "--json").records if record["name"] == "journal")
-    assert whole["message"] == "whole, 5 events"
+    assert whole["message"] == "whole, 5 events, each read and checked"
     damaged = bytearray(fresh.home.journal.read_bytes())
     damaged[4_096 : 4_096 + 2_000] = b"\xff" * 2_000
     fresh.home.journal.write_bytes(damaged)
     assert "journal" in fresh("doctor", "-q").out.split()
+
+
+def test_the_doctor_reads_a_journal_that_is_being_written_and_finds_a_changed_word(fresh: Oee) -> None:
+    fresh("submit", "SOL", "USDC", "0.01", "--wait")
+    with closing(sqlite3.connect(fresh.home.journal)) as db:
+        db.execute("UPDATE events SET facts = replace(facts, '10000000', '10000001') WHERE seq = 1")
+        db.commit()
+    done = fresh("doctor", "--json")
+    found = {record["name"]: record for record in done.records}
+    assert done.code == 1
+    assert "event 1 is not what was written" in found["journal"]["message"]
+
+
+def test_the_doctor_finds_value_that_appeared_and_an_order_done_twice(fresh: Oee) -> None:
+    fresh("submit", "SOL", "USDC", "0.01", "--wait")
+    fresh("daemon", "stop")
+    with closing(sqlite3.connect(fresh.home.chain)) as db:
+        columns = [name for _, name, *_ in db.execute("PRAGMA table_info(ledger)")][1:]
+        db.execute(f"INSERT INTO ledger SELECT 'again', {', '.join(columns)} FROM ledger")  # noqa: S608 - its own columns
+        db.execute("UPDATE balances SET units = units + 1 WHERE account = 'wallet' AND token = 'SOL'")
+        db.commit()
+    assert {"outcomes", "value"} <= set(fresh("doctor", "-q").out.split())
+
+
+# the kill switch
+
+
+def test_a_halt_without_a_daemon_starts_one_that_is_halted(fresh: Oee) -> None:
+    done = fresh("halt")
+    assert (done.code, done.out) == (0, "Halted. No order is open.\n")
+    refused = fresh("submit", "SOL", "USDC", "0.01", "--json")
+    assert (refused.code, refused.error["code"]) == (4, "halted")
+    assert "halted" in fresh("status").out
+    assert fresh("daemon", "stop").code == 0
+    assert fresh("submit", "SOL", "USDC", "0.01").code == 4
+    assert fresh("resume", "--field", "status").out == "ok\n"
+    assert fresh("submit", "SOL", "USDC", "0.01", "--wait", "-q").code == 0
 
 
 # when we are wrong

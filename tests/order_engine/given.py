@@ -26,6 +26,7 @@ from order_engine.events import (
 )
 from order_engine.execution import Living, Rules
 from order_engine.feed import Feed
+from order_engine.halt import Halt
 from order_engine.home import Home
 from order_engine.journal import Journal
 from order_engine.lifecycle import apply, begin
@@ -194,14 +195,15 @@ class Floor:
         self.feed.subscribe(self.recorded.extend)
         self.journal = Journal(folder / "journal.db", self.feed, broken)
         self.chain = SimulatedChain(Ledger(folder / "chain.db", 7, 0), timing, HandClock())
-        self.hands = Hands()
+        self.halt = Halt(folder / "halted")
+        self.hands = Hands(lambda: self.halt.on)
         self.handed_over: list[Living] = []
         self.back_in_queue: list[str] = []
         self.rules = rules or Rules(attempts=3, backoff_ms=0)
         self._quoting = ThreadPoolExecutor(8)
         self.workers = self.staff(venues_of(self.chain))
         self.settlement = SettlementWatch(
-            self.journal, self.chain, SystemClock(), self.hands, self.back_in_queue.append
+            self.journal, self.chain, SystemClock(), self.hands, self.back_in_queue.append, self.halt
         )
 
     def staff(self, venues: Sequence[Venue], hand_over: Callable[[Living], None] | None = None) -> Workers:
@@ -216,6 +218,7 @@ class Floor:
             self._quoting,
             2_000,
             hand_over or self.handed_over.append,
+            self.halt,
         )
 
     def submit(self, order_id: str = "order-1", **request: Any) -> Order:

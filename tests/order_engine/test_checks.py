@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from order_engine.checks import check_capacity, check_funds, check_pair, needs
+from order_engine.checks import check_capacity, check_funds, check_pair, check_size, needs
 from order_engine.errors import Busy, Refused
 from tests.order_engine.given import SOL, a_chain, a_request, venues_of
 
@@ -30,6 +30,16 @@ def test_the_limit_itself_is_full() -> None:
     with pytest.raises(Busy) as refusal:
         check_capacity(10, 10)
     assert (refusal.value.code, refusal.value.retry_after_s) == ("over_capacity", 1)
+
+
+def test_an_order_may_be_worth_the_limit_and_no_unit_more() -> None:
+    check_size(a_request(amount_in=10 * SOL), 1_635)  # one SOL is worth 163.5 USD in our table
+    check_size(a_request(amount_in=10**12 * SOL), None)
+    with pytest.raises(
+        Refused, match=r"10\.000000001 SOL are worth about 1636 USD, the limit for one order is 1635"
+    ) as refusal:
+        check_size(a_request(amount_in=10 * SOL + 1), 1_635)
+    assert (refusal.value.code, refusal.value.field) == ("order_too_large", "amount")
 
 
 def test_a_pair_without_a_pool_is_refused_and_every_venue_named(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def moody(floor: Floor) -> Moody:
     floor.settlement.stop()
     chain = Moody(floor)
     floor.settlement = SettlementWatch(
-        floor.journal, chain, SystemClock(), floor.hands, floor.back_in_queue.append  # type: ignore[arg-type]
+        floor.journal, chain, SystemClock(), floor.hands, floor.back_in_queue.append, floor.halt  # type: ignore[arg-type]
     )  # fmt: skip
     floor.settlement.start()
     return chain

@@ -43,8 +43,8 @@ def run(daemon: RunningDaemon, cases: int) -> Found:
     read = list(schemathesis.openapi.from_dict(document).get_all_operations())
     operations = [each.ok() for each in read if isinstance(each, Ok)]
     assert len(operations) == len(read), "a call is described in a way that nobody understands"
-    # `GET /` can be called in one way only, and of faults the crashes are left out: the others make up for them.
-    each = cases // (2 * len(operations) - 6) + 1
+    # `GET /` and a resume can be called in one way only, and of faults the crashes are left out: the others make up for them.
+    each = cases // (2 * len(operations) - 8) + 1
     with requests.Session() as session:
         session.trust_env = False
         for operation in operations:
@@ -52,6 +52,8 @@ def run(daemon: RunningDaemon, cases: int) -> Found:
                 _examine(daemon, session, operation, mode, each, found)
             if operation.path == "/api/sim/faults":
                 daemon.call("DELETE", "/api/sim/faults")
+            if operation.path == "/api/halt":
+                daemon.call("POST", "/api/resume")
     return found
 
 

@@ -1,0 +1,192 @@
+"""While trading is halted nothing is accepted and nothing is sent; what was sent is watched, what was not waits."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from order_engine import halt as switch
+from order_engine.engine import Engine
+from order_engine.errors import Halted, StorageUnavailable
+from order_engine.halt import Halt
+from order_engine.home import Home
+from order_engine.orders import Settlement, Status
+from order_engine.recovery import requeue_missing
+from tests.order_engine.given import Floor, a_floor, a_request, an_engine, rows
+from tests.waiting import until
+
+
+@pytest.fixture
+def floor(tmp_path: Path) -> Iterator[Floor]:
+    with a_floor(tmp_path) as floor:
+        yield floor
+
+
+class NoQueue:
+    """A queue that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+
+    def put(self, order_id: str) -> None:
+        self.ids.add(order_id)
+
+    def waiting(self) -> set[str]:
+        return self.ids
+
+
+def sent(home: Home) -> int:
+    """How many transactions the chain was ever handed."""
+    (in_pool,), (landed,) = (
+        *rows(home.chain, "SELECT count(*) FROM mempool"),
+        *rows(home.chain, "SELECT count(*) FROM ledger"),
+    )
+    return int(in_pool) + int(landed)
+
+
+# the switch
+
+
+def test_a_halt_waits_for_the_sending_that_has_begun_and_lets_none_begin(tmp_path: Path) -> None:
+    halt = Halt(tmp_path / "halted")
+    inside, go_on = Event(), Event()
+
+    def send() -> None:
+        with halt.sending():
+            inside.set()
+            go_on.wait(10)
+
+    sender, halting = Thread(target=send), Thread(target=halt.halt)
+    sender.start()
+    assert inside.wait(10)
+    halting.start()
+    until(lambda: halt.on)
+    with pytest.raises(Halted, match="The transaction was not sent"), halt.sending():
+        raise AssertionError("it may not get here")
+    assert halting.is_alive(), "a send is under way"
+    go_on.set()
+    halting.join(10)
+    sender.join(10)
+    assert not halting.is_alive()
+
+
+def test_the_switch_survives_in_its_file_whatever_is_in_it(tmp_path: Path) -> None:
+    file = tmp_path / "halted"
+    assert Halt(file).since_ms is None
+    switch.write(file)
+    assert Halt(file).on
+    file.write_bytes(b"\xff\x00 no such thing")
+    again = Halt(file)
+    assert again.on
+    assert again.since_ms is not None
+    again.resume()
+    assert (again.on, Halt(file).on) == (False, False)
+
+
+def test_a_halt_that_cannot_be_written_halts_all_the_same_and_says_so(tmp_path: Path) -> None:
+    halt = Halt(tmp_path / "nowhere" / "halted")
+    with pytest.raises(StorageUnavailable, match="a restart would forget it"):
+        halt.halt()
+    assert halt.on
+    with pytest.raises(Halted):
+        halt.check()
+
+
+# orders
+
+
+def test_an_order_that_was_not_sent_waits_and_goes_on_with_new_quotes(floor: Floor) -> None:
+    floor.submit()
+    floor.halt.halt()
+    floor.workers.work("order-1")
+    assert floor.events() == ["Pending"]
+    queue = NoQueue()
+    assert requeue_missing(floor.journal, queue, floor.hands) == 0, "nobody turns it round and round meanwhile"
+    floor.halt.resume()
+    assert requeue_missing(floor.journal, queue, floor.hands) == 1
+    floor.workers.work("order-1")
+    assert floor.events() == ["Pending", "Routing", "Building", "Submitted"]
+
+
+@pytest.mark.parametrize("at", ["Routing", "Building", "Submitted"])
+def test_a_halt_in_the_middle_of_an_attempt_sends_nothing(
+    floor: Floor, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The halt comes right after the commit of each step, in the worker's own thread."""
+    floor.feed.subscribe(lambda recorded: floor.halt.halt() if type(recorded[-1].event).__name__ == at else None)
+    handed: list[object] = []
+    monkeypatch.setattr(floor.chain, "send", handed.append)
+    floor.submit()
+    floor.workers.work("order-1")
+    assert handed == []
+    floor.halt.resume()
+    if at == "Submitted":  # on disk as sent: only the chain may say that it was not
+        assert floor.order().settlement is Settlement.UNKNOWN
+        assert floor.events()[-2:] == ["Submitted", "Unanswered"]
+    else:
+        assert floor.order().transaction is None
+
+
+def test_what_was_sent_is_watched_to_its_end_while_halted(floor: Floor) -> None:
+    floor.settlement.start()
+    floor.submit()
+    floor.workers.work("order-1")
+    floor.halt.halt()
+    floor.settlement.watch(floor.handed_over.pop())
+    for _ in range(3):
+        floor.chain.make_block()
+    until(lambda: floor.order().status is Status.CONFIRMED)
+
+
+def test_nothing_is_sent_after_a_halt_in_full_run_and_every_order_ends_after_the_resume(tmp_path: Path) -> None:
+    home = Home.at(tmp_path)
+    with an_engine(tmp_path) as engine:
+        with ThreadPoolExecutor(8) as threads:
+            submitting = [threads.submit(engine.submit, a_request()) for _ in range(200)]
+            until(lambda: sent(home) > 20)
+            engine.halt()
+            at_the_halt = sent(home)
+            refused = sum(isinstance(each.exception(), Halted) for each in submitting)
+        accepted = [each.result().result(10).order.order_id for each in submitting if each.exception() is None]
+        assert refused + len(accepted) == 200
+        until(lambda: engine.status()["inFlight"] == 0, "the end of what was sent")
+        assert sent(home) == at_the_halt
+    with an_engine(tmp_path) as engine:  # a restart changes nothing about it
+        until(lambda: engine.status()["inFlight"] == 0)
+        assert (engine.status()["status"], engine.status()["halted"]) == ("halted", True)
+        assert sent(home) == at_the_halt
+        assert engine.drain(60_000) == engine.status()["open"], "a drain does not wait for those that cannot move"
+    with an_engine(tmp_path) as engine:
+        waiting = engine.status()["open"]
+        engine.resume()
+        until(lambda: engine.status()["open"] == 0, "every order's end", 60)
+        assert {engine.order(order_id).status for order_id in accepted} == {Status.CONFIRMED}
+        assert waiting == len(accepted) - at_the_halt
+
+
+def test_cancel_open_cancels_what_was_not_sent_and_nothing_else(tmp_path: Path) -> None:
+    with an_engine(tmp_path, slot_ms=1_000, landing_slots_min=60, landing_slots_max=60, workers=2) as engine:
+        flying = [engine.submit(a_request()).result(10).order.order_id for _ in range(3)]
+        until(lambda: engine.status()["inFlight"] == 3)
+        engine.halt()
+        engine._halt._on = False  # orders that came a moment before
+        engine._workers.stopping = True
+        waiting = [engine.submit(a_request()).result(10).order.order_id for _ in range(5)]
+        assert sorted(order.order_id for order in engine.cancel_open()) == sorted(waiting)
+        assert {engine.order(order_id).status for order_id in waiting} == {Status.CANCELLED}
+        assert {engine.order(order_id).status for order_id in flying} == {Status.SUBMITTED}
+
+
+def test_the_same_key_is_answered_while_halted_since_that_places_nothing(tmp_path: Path) -> None:
+    with an_engine(tmp_path) as engine:
+        first = _submit(engine)
+        engine.halt()
+        assert _submit(engine) == first
+        with pytest.raises(Halted, match="Nothing was stored"):
+            engine.submit(a_request(client_order_id="other"))
+
+
+def _submit(engine: Engine) -> str:
+    return engine.submit(a_request(client_order_id="key")).result(10).order.order_id
