@@ -51,25 +51,29 @@ def sent(home: Home) -> int:
 
 def test_a_halt_waits_for_the_sending_that_has_begun_and_lets_none_begin(tmp_path: Path) -> None:
     halt = Halt(tmp_path / "halted")
-    inside, go_on = Event(), Event()
+    inside = Event()
+    done: list[str] = []
 
     def send() -> None:
         with halt.sending():
             inside.set()
-            go_on.wait(10)
+            halting.join(0.3)  # a halt that did not wait would be over by now
+            done.append("sent")
 
-    sender, halting = Thread(target=send), Thread(target=halt.halt)
-    sender.start()
-    assert inside.wait(10)
+    def stop() -> None:
+        assert inside.wait(10)
+        halt.halt()
+        done.append("halted")
+
+    sender, halting = Thread(target=send), Thread(target=stop)
     halting.start()
+    sender.start()
     until(lambda: halt.on)
     with pytest.raises(Halted, match="The transaction was not sent"), halt.sending():
         raise AssertionError("it may not get here")
-    assert halting.is_alive(), "a send is under way"
-    go_on.set()
-    halting.join(10)
     sender.join(10)
-    assert not halting.is_alive()
+    halting.join(10)
+    assert done == ["sent", "halted"]
 
 
 def test_the_switch_survives_in_its_file_whatever_is_in_it(tmp_path: Path) -> None:
