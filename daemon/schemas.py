@@ -150,7 +150,11 @@ class Problem(Record):
 
 
 class Venue(Record):
-    """A venue, how many pools it has, and how it has served since the daemon started."""
+    """A venue, how many pools it has, and how it has served since the daemon started.
+
+    `failed` counts attempts that it had and that came to nothing. The times are those of its latest answers to asks, and
+    `lastTrouble` is why it gave none. `lastPrice` is of `lastPair` as A/B: B per A, fees included.
+    """
 
     schema: Literal["oee.venue/1"]
     dex: str
@@ -159,6 +163,15 @@ class Venue(Record):
     declined: Count
     chosen: Count
     confirmed: Count
+    failed: Count
+    answering: Annotated[bool | None, Meta(description="Whether it answered when it was asked last.")]
+    quote_ms_p50: Annotated[Count | None, Meta(description="Half of its latest answers took no longer.")]
+    quote_ms_p99: Annotated[Count | None, Meta(description="99 % of its latest answers took no longer.")]
+    last_quoted_at: Time | None
+    last_pair: str | None
+    last_price: str | None
+    last_trouble_at: Time | None
+    last_trouble: str | None
 
 
 class Pool(Record):

@@ -15,6 +15,7 @@ from order_engine.home import Home
 from order_engine.journal import Journal
 from order_engine.settings import Settings
 from order_engine.settlement import SettlementWatch
+from order_engine.tally import Tally, TimedVenue
 from order_engine.venues import meteora, raydium
 from order_engine.venues.simulated.chain import IDLE_MS, NETWORK_FEE, SimulatedChain, Timing
 from order_engine.venues.simulated.faults import Script
@@ -43,7 +44,9 @@ def assemble(home: Home, settings: Settings, on_fatal: Callable[[str], None], cl
     chain = SimulatedChain(Ledger(home.chain, settings.seed, clock.now_ms(), on_fatal), timing, clock, script)
     if settings.faults is not None:
         load_faults(Path(settings.faults), script)
-    venues = [SimulatedVenue(name, chain, clock, settings.quote_ms, script) for name in (raydium.NAME, meteora.NAME)]
+    tally = Tally(clock)
+    simulated = [SimulatedVenue(name, chain, clock, settings.quote_ms, script) for name in (raydium.NAME, meteora.NAME)]
+    venues = [TimedVenue(venue, tally, clock, settings.quote_deadline_ms) for venue in simulated]
     rules = Rules(settings.attempts, settings.backoff_ms)
     halt = Halt(home.halted)
     hands = Hands(halted=lambda: halt.on)
@@ -54,7 +57,7 @@ def assemble(home: Home, settings: Settings, on_fatal: Callable[[str], None], cl
         settlement.watch(living)
 
     workers = Workers(
-        journal, venues, chain, rules, hands, clock.now_ms, quoting, settings.quote_deadline_ms, hand_over, halt
+        journal, venues, rules, hands, clock.now_ms, quoting, settings.quote_deadline_ms, hand_over, halt
     )
     queue = WorkQueue(home.queue, settings.workers, workers.work, clock)
     settlement = SettlementWatch(journal, chain, clock, hands, queue.put, halt)
@@ -64,6 +67,7 @@ def assemble(home: Home, settings: Settings, on_fatal: Callable[[str], None], cl
         journal=journal,
         feed=feed,
         halt=halt,
+        tally=tally,
         queue=queue,
         hands=hands,
         workers=workers,

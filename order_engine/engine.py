@@ -77,6 +77,7 @@ class Engine:
         journal: Journal,
         feed: Feed,
         halt: Halt,
+        tally: Tally,
         queue: WorkQueue,
         hands: Hands,
         workers: Workers,
@@ -97,6 +98,7 @@ class Engine:
         self._clock = clock
         self._journal = journal
         self._halt = halt
+        self._tally = tally
         self._queue = queue
         self._hands = hands
         self._workers = workers
@@ -110,7 +112,6 @@ class Engine:
         self._start_chain = start_chain
         self._stop_chain = stop_chain
         self._sweeper = Sweeper(journal, queue, hands)
-        self._tally = Tally(clock)
         self._pace = Pace(settings.max_orders_per_minute, clock, self._accepted_lately())
         self._accepting = threading.Lock()  # between the check for room, or for a key, and the taking of it
         self._coming: dict[str, Future[Submission]] = {}  # by client order id: their commit is under way
@@ -164,10 +165,10 @@ class Engine:
             self._tally.count(each)
             if each.order.status.final:
                 self._wallet.release(each.order.order_id)
-        for each in recorded:
-            if each.order.version == 1:
-                self._queue.put(each.order.order_id)  # if this fails, the sweeper finds the order
-                failpoint("after-enqueue")
+        new = [each.order.order_id for each in recorded if each.order.version == 1]
+        if new:
+            self._queue.put_all(new)  # if this fails, the sweeper finds the orders
+            failpoint("after-enqueue")
         if self._moving() == 0:
             with self._all_settled:
                 self._all_settled.notify_all()
@@ -216,18 +217,17 @@ class Engine:
             if key is not None:
                 self._coming[key] = answer
 
-        def pass_on(done: "Future[Recorded]") -> None:
+        def pass_on(outcome: Recorded | Exception) -> None:
             if key is not None:
                 with self._accepting:
                     del self._coming[key]
-            error = done.exception()
-            if error is None:
-                answer.set_result(Submission(done.result().order, created=True))
+            if isinstance(outcome, Recorded):
+                answer.set_result(Submission(outcome.order, created=True))
             else:
                 self._wallet.release(order_id)
-                answer.set_exception(error)
+                answer.set_exception(outcome)
 
-        self._journal.create(order_id, Pending(self._clock.now_ms(), request, retry_of)).add_done_callback(pass_on)
+        self._journal.accept(order_id, Pending(self._clock.now_ms(), request, retry_of), pass_on)
         return answer
 
     def retry(

@@ -18,6 +18,7 @@ import msgspec
 
 from order_engine.errors import EngineError, VenueUnavailable
 from order_engine.events import Building, Confirmed, Event, Failed, Routing, Submitted, Unanswered
+from order_engine.journal import Write
 from order_engine.orders import Order, Status, Transaction
 from order_engine.quotes import Ask, Offer, Quote
 from order_engine.router import Limits, NoRoute, best_route
@@ -25,10 +26,15 @@ from order_engine.venues.venue import Landed
 
 
 class Record(msgspec.Struct, frozen=True):
-    """Commit `event` to the journal. Gives the order as it is then; the life ends here if somebody else moved the order."""
+    """Commit `event` to the journal. Gives the order as it is then; the life ends here if somebody else moved the order.
+
+    `wait` False: what comes next does no harm if this is never stored, so the life may go on before it is. If it was not
+    stored, the next record that is waited for cannot be either, and the life ends there.
+    """
 
     order: Order
     event: Event
+    wait: bool = True
 
 
 class AskVenues(msgspec.Struct, frozen=True):
@@ -75,6 +81,15 @@ class Pause(msgspec.Struct, frozen=True):
 
 
 Effect = Record | AskVenues | Build | Send | Height | LookUp | NextBlock | Pause
+
+
+def leads_to_sending(effect: Effect) -> bool:
+    """True for the steps of an attempt before its sending; not for those by which a sent order is seen to its end."""
+    if isinstance(effect, Record):
+        return not effect.wait or isinstance(effect.event, Submitted)
+    return isinstance(effect, AskVenues | Build)
+
+
 Life = Generator[Effect, Any, None]
 Step = Generator[Effect, Any, Order]
 
@@ -101,7 +116,7 @@ def life(order: Order, rules: Rules, now: Callable[[], int]) -> Life:
 def _attempt(order: Order, rules: Rules, now: Callable[[], int]) -> Step:
     """Route, build, write down, send: the order afterwards, submitted or at its next attempt or failed."""
     if order.status is not Status.ROUTING:
-        order = yield Record(order, Routing(now(), attempt=max(order.attempts, 1)))
+        order = yield Record(order, Routing(now(), attempt=max(order.attempts, 1)), wait=False)
     if order.attempts > 1:
         yield Pause(backoff_ms(order, rules))
     request = order.request
@@ -110,7 +125,8 @@ def _attempt(order: Order, rules: Rules, now: Callable[[], int]) -> Step:
     if isinstance(route, NoRoute):
         return (yield from _set_back(order, rules, now, route.code, route.message, again=route.again))
     quote = route.quote
-    order = yield Record(order, Building(now(), quote.dex, quote.pool, quote.amount_out, offers, route.reason))
+    building = Building(now(), quote.dex, quote.pool, quote.amount_out, offers, route.reason)
+    order = yield Record(order, building, wait=False)
     try:
         transaction: Transaction = yield Build(request.ask, quote, route.min_out, f"{order.order_id}/{order.attempts}")
     except VenueUnavailable as error:
@@ -202,12 +218,16 @@ def backoff_ms(order: Order, rules: Rules) -> int:
 
 
 class Living:
-    """A life together with the effect that it waits for. Drivers perform `effect` and answer with `resume` or `throw`."""
+    """A life together with the effect that it waits for. Drivers perform `effect` and answer with `resume` or `throw`.
 
-    __slots__ = ("_life", "effect", "order_id")
+    `unwaited` is the driver's: the last record that it did not wait for, on which the next one depends.
+    """
+
+    __slots__ = ("_life", "effect", "order_id", "unwaited")
 
     def __init__(self, order: Order, rules: Rules, now: Callable[[], int]) -> None:
         self.order_id = order.order_id
+        self.unwaited: Write | None = None
         self._life = life(order, rules, now)
         self.effect: Effect | None = None
         self.resume(None)

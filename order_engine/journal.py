@@ -70,10 +70,20 @@ class OrderQuery(msgspec.Struct, frozen=True):
     cursor: int | None = None
 
 
-class _Write(msgspec.Struct, frozen=True):
-    order: Order  # as it shall be
-    event: Event
-    done: "Future[Recorded]"
+Then = Callable[[Recorded | Exception], None]  # in the journal's thread: what was recorded, or why nothing was
+
+
+class Write:
+    """A record on its way. `order` is the order as it will be once this is stored."""
+
+    __slots__ = ("before", "event", "order", "stored", "then")
+
+    def __init__(self, order: Order, event: Event, then: Then | None, before: "Write | None" = None) -> None:
+        self.order = order
+        self.event = event
+        self.then = then
+        self.before = before  # without which this makes no sense, whatever versions say
+        self.stored = False
 
 
 class Journal:
@@ -95,28 +105,39 @@ class Journal:
             self._page_size: int = self._db.execute("PRAGMA page_size").fetchone()[0]
             self._seq: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0]
         self._idle_readers: deque[sqlite3.Connection] = deque()
-        self._inbox: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._open: dict[str, Order] = {}  # those that this process has written and that are not final, as they are on disk
+        self._inbox: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
         self.commits = 0
         self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self._thread.start()
 
     # writing
 
+    def accept(self, order_id: str, event: Pending, then: Then) -> None:
+        """Commits a new order, soon. `then` is given KeyTaken when its client order id is in use, and else as in `record`."""
+        self._inbox.put(Write(begin(order_id, event), event, then))
+
+    def record(self, order: Order, event: Event, then: Then | None = None, before: Write | None = None) -> Write:
+        """Commits what happened to `order` as the caller knows it, soon.
+
+        `then` hears of the commit, in the journal's thread, and must return at once. It is given Superseded when the order
+        had moved, or when `before`, a record that the caller did not wait for, was not stored; StorageUnavailable when
+        nothing could be. Raises lifecycle.IllegalStep, at once, for an event that this order cannot take.
+        """
+        write = Write(apply(order, event), event, then, before)
+        self._inbox.put(write)
+        return write
+
     def create(self, order_id: str, event: Pending) -> "Future[Recorded]":
-        """Commits a new order. The future fails with KeyTaken when its client order id is in use."""
-        return self._put(begin(order_id, event), event)
+        """As `accept`, for those who want to wait."""
+        done, then = _promise()
+        self.accept(order_id, event, then)
+        return done
 
     def append(self, order: Order, event: Event) -> "Future[Recorded]":
-        """Commits what happened to `order` as the caller knows it. The future fails with Superseded when it has moved.
-
-        Raises lifecycle.IllegalStep, at once, for an event that this order cannot take.
-        """
-        return self._put(apply(order, event), event)
-
-    def _put(self, order: Order, event: Event) -> "Future[Recorded]":
-        done: Future[Recorded] = Future()
-        done.set_running_or_notify_cancel()  # it will be written, whether or not anybody waits for it
-        self._inbox.put(_Write(order, event, done))
+        """As `record`, for those who want to wait."""
+        done, then = _promise()
+        self.record(order, event, then)
         return done
 
     def close(self) -> None:
@@ -135,7 +156,7 @@ class Journal:
     def _write_all(self) -> None:
         closing = False
         while not closing:
-            batch: list[_Write] = []
+            batch: list[Write] = []
             item = self._inbox.get()
             while item is not None:
                 batch.append(item)
@@ -146,7 +167,7 @@ class Journal:
             if batch and not self._commit(batch):
                 return
 
-    def _commit(self, batch: list[_Write]) -> bool:
+    def _commit(self, batch: list[Write]) -> bool:
         """Writes a batch in one transaction, publishes it, answers everybody. False when the journal can go on no more."""
         answers: list[Recorded | Exception] = []
         recorded: list[Recorded] = []
@@ -163,13 +184,16 @@ class Journal:
                     recorded.append(answer)
                 answers.append(answer)
         except Exception as error:  # rolled back, so it is certain that nothing was stored
+            for write in batch:
+                write.stored = False
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             if database.is_damage(error):
                 return self._stop(database.damaged(self._path, str(error)), batch)
             _log.error("the journal refused a batch", extra={"facts": {"error": str(error), "orders": len(batch)}})
             for write in batch:
-                write.done.set_exception(_unavailable(self._path, error))
+                if write.then is not None:
+                    write.then(_unavailable(self._path, error))
             return True
         failpoint("before-commit", batch)
         try:
@@ -179,13 +203,16 @@ class Journal:
         failpoint("after-commit", recorded)
         self._seq = seq
         self.commits += 1
+        for each in recorded:
+            if each.order.status.final:
+                self._open.pop(each.order.order_id, None)
+            else:
+                self._open[each.order.order_id] = each.order
         if recorded:
             self._feed.publish(recorded)
         for write, answer in zip(batch, answers, strict=True):
-            if isinstance(answer, Recorded):
-                write.done.set_result(answer)
-            else:
-                write.done.set_exception(answer)
+            if write.then is not None:
+                write.then(answer)
         return self.commits % CHECKPOINT_COMMITS != 0 or self._checkpoint()
 
     def _checkpoint(self) -> bool:
@@ -204,7 +231,7 @@ class Journal:
             _log.warning("the journal's log cannot be taken in and grows", extra={"facts": facts})
         return True
 
-    def _write(self, write: _Write, seq: int) -> Recorded | Exception:
+    def _write(self, write: Write, seq: int) -> Recorded | Exception:
         event = write.event
         order = msgspec.structs.replace(write.order, seq=seq)
         request, state = order.request, _encode(order).decode()
@@ -216,6 +243,8 @@ class Journal:
             if found.rowcount == 0:
                 return KeyTaken(str(request.client_order_id))
         else:
+            if write.before is not None and not write.before.stored:
+                return Superseded(order.order_id)
             now = (order.status.value, order.version, self._epoch, order.routed_dex, state)
             found = self._db.execute(_UPDATE, (*now, order.order_id, order.version - 1))
             if found.rowcount == 0:
@@ -223,9 +252,10 @@ class Journal:
         facts = _encode(event)
         total = integrity.sum_of(facts)
         self._db.execute(_EVENT, (seq, order.order_id, order.version, event.at, facts.decode(), total))
+        write.stored, write.before = True, None
         return Recorded(seq, event, order)
 
-    def _stop(self, reason: str, batch: Sequence[_Write]) -> bool:
+    def _stop(self, reason: str, batch: Sequence[Write]) -> bool:
         """Says nothing to anybody: neither that it happened nor that it did not."""
         _log.critical(
             "the journal stops", extra={"facts": {"reason": reason, "orders": [w.order.order_id for w in batch]}}
@@ -255,8 +285,11 @@ class Journal:
 
     def order(self, order_id: str) -> Order | None:
         """The order as it is on disk, or None."""
-        rows = self._read("SELECT state FROM orders WHERE id = ?", (order_id,))
-        return _order(rows[0][0]) if rows else None
+        order = self._open.get(order_id)
+        if order is None:
+            rows = self._read("SELECT state FROM orders WHERE id = ?", (order_id,))
+            order = _order(rows[0][0]) if rows else None
+        return order
 
     def order_by_key(self, client_order_id: str) -> Order | None:
         """The order that was accepted under this client order id, or None."""
@@ -300,6 +333,20 @@ class Journal:
     def count_by_status(self) -> dict[str, int]:
         """How many orders are in each status, open ones exactly, final ones as they are on disk."""
         return dict(self._read("SELECT status, count(*) FROM orders GROUP BY status"))
+
+
+def _promise() -> "tuple[Future[Recorded], Then]":
+    """A future, and what fulfils it. It cannot be taken back: it will be written, whether or not anybody waits for it."""
+    done: Future[Recorded] = Future()
+    done.set_running_or_notify_cancel()
+
+    def fulfil(answer: Recorded | Exception) -> None:
+        if isinstance(answer, Recorded):
+            done.set_result(answer)
+        else:
+            done.set_exception(answer)
+
+    return done, fulfil
 
 
 def _conditions(query: OrderQuery) -> tuple[list[str], list[object]]:

@@ -231,7 +231,7 @@ def token_record(symbol: str) -> Record:
 
 
 def venue_record(name: str, pools: int, statistics: Mapping[str, Any]) -> Record:
-    """`oee.venue/1`: a venue, how many pools it has and how it served: quotes, declined, chosen, latency."""
+    """`oee.venue/1`: a venue, how many pools it has and how it served: offers, choices, outcomes, latency, last trouble."""
     return {"schema": VENUE, "dex": name, "pools": pools} | dict(statistics)
 
 

@@ -1,7 +1,7 @@
 """Watches everything in flight, all orders in one thread, and never waits for any single one of them.
 
-It performs the quick effects of a life: heights, look-ups, sending again, pauses, and records without waiting for their commit.
-When a life wants a worker again (another attempt), it is parked and its id goes back to the queue.
+It performs the quick effects of a life: records, without waiting for their commit; the sending, once it is recorded; heights,
+look-ups and pauses. When a life wants a worker again (another attempt), it is parked and its id goes back to the queue.
 """
 
 import heapq
@@ -10,13 +10,23 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from functools import partial
 
 from order_engine.clock import Clock
 from order_engine.errors import EngineError
 from order_engine.events import Recorded
-from order_engine.execution import AskVenues, Build, Height, Living, LookUp, NextBlock, Pause, Record, Send
+from order_engine.execution import (
+    AskVenues,
+    Build,
+    Height,
+    Living,
+    LookUp,
+    NextBlock,
+    Pause,
+    Record,
+    Send,
+    leads_to_sending,
+)
 from order_engine.failpoints import failpoint
 from order_engine.halt import Halt
 from order_engine.journal import Journal, Superseded
@@ -29,7 +39,8 @@ _Message = Callable[[], None]
 
 
 class SettlementWatch:
-    """One thread that carries every sent transaction to the ledger's decision. `back_to_queue` gets ids that want a worker."""
+    """One thread that sends what is recorded and carries it to the ledger's decision. `back_to_queue` gets ids that want a
+    worker."""
 
     def __init__(
         self,
@@ -104,6 +115,9 @@ class SettlementWatch:
             if answer is not None:
                 living.resume(answer[0])
             while (effect := living.effect) is not None:
+                if self._halt.on and leads_to_sending(effect):
+                    self._hands.hold_back(living.order_id)
+                    return
                 match effect:
                     case Height() | LookUp() | Send():
                         self._ask_chain(living, effect)
@@ -119,8 +133,9 @@ class SettlementWatch:
                         return
                     case Record():
                         failpoint("outcome-seen", [effect])
-                        committed = self._journal.append(effect.order, effect.event)
-                        committed.add_done_callback(partial(self._committed, living))
+                        then = partial(self._committed, living)
+                        self._journal.record(effect.order, effect.event, then, before=living.unwaited)
+                        living.unwaited = None
                         return
                     case AskVenues() | Build():
                         self._hands.park(living)
@@ -141,22 +156,25 @@ class SettlementWatch:
                     result = self._chain.look_up(effect.signature)
                 case Send():
                     with self._halt.sending():
+                        failpoint("before-send")
                         self._chain.send(effect.transaction)
+                        failpoint("mid-submit")
                     result = None
         except EngineError as error:
             living.throw(error)
         else:
             living.resume(result)
 
-    def _committed(self, living: Living, done: "Future[Recorded]") -> None:
+    def _committed(self, living: Living, answer: Recorded | Exception) -> None:
         """In the journal's thread: passes the answer on to this one."""
-        self._inbox.put(partial(self._after_commit, living, done))
+        self._inbox.put(partial(self._after_commit, living, answer))
 
-    def _after_commit(self, living: Living, done: "Future[Recorded]") -> None:
-        error = done.exception()
-        if error is None:
-            self._advance(living, answer=(done.result().order,))
+    def _after_commit(self, living: Living, answer: Recorded | Exception) -> None:
+        if isinstance(answer, Recorded):
+            self._advance(living, answer=(answer.order,))
             return
-        if not isinstance(error, Superseded):
-            _log.error("a record was not taken", extra={"facts": {"order": living.order_id, "error": str(error)}})
+        if isinstance(answer, Superseded):
+            _log.info("order moved elsewhere", extra={"facts": {"order": living.order_id}})
+        else:
+            _log.error("a record was not taken", extra={"facts": {"order": living.order_id, "error": str(answer)}})
         self._hands.drop(living.order_id)  # the sweeper takes it up again from the journal

@@ -4,15 +4,21 @@ Everything here is derived from events and may be forgotten: the journal is wher
 """
 
 import threading
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from order_engine.clock import Clock
-from order_engine.events import Building, Confirmed, Recorded
-from order_engine.orders import Order, Settlement, Status
-from order_engine.quotes import Quote
+from order_engine import messages
+from order_engine.amounts import div_ceil
+from order_engine.clock import Clock, timestamp
+from order_engine.errors import Refused, VenueUnavailable
+from order_engine.events import Building, Confirmed, Failed, Recorded, Routing
+from order_engine.orders import Order, OrderRequest, Settlement, Status, Transaction
+from order_engine.quotes import Ask, Declined, Quote
+from order_engine.venues.venue import PoolView, Venue
 
 DAY_MS = 86_400_000
+TIMED = 512  # answers of a venue that its latency is reckoned from: the latest ones
 
 
 class Tally:
@@ -25,7 +31,7 @@ class Tally:
         self._ended: Counter[str] = Counter()
         self._today: Counter[str] = Counter()
         self._day = clock.now_ms() // DAY_MS
-        self._venues: dict[str, Counter[str]] = {}
+        self._venues: dict[str, _Service] = {}
 
     @property
     def open(self) -> int:
@@ -44,8 +50,9 @@ class Tally:
 
     def count(self, recorded: Recorded) -> None:
         """Takes up one committed event."""
-        order, event = recorded.order, recorded.event
+        order = recorded.order
         with self._lock:
+            self._serve(recorded)
             if order.status.final:
                 self._open.pop(order.order_id, None)
                 self._turn_the_day()
@@ -53,18 +60,18 @@ class Tally:
                 self._today[order.status.value] += 1
             else:
                 self._open[order.order_id] = order
-            if isinstance(event, Building):
-                for offer in event.quotes:
-                    self._venue(offer.dex)["quoted" if isinstance(offer, Quote) else "declined"] += 1
-                self._venue(event.routed_dex)["chosen"] += 1
-            elif isinstance(event, Confirmed):
-                self._venue(event.routed_dex)["confirmed"] += 1
+
+    def answered(self, dex: str, took_ms: float, trouble: str | None = None) -> None:
+        """Notes how long a venue took to answer, and why it gave no answer if that was so."""
+        with self._lock:
+            service = self._venue(dex)
+            service.took_ms.append(took_ms)
+            service.heard(self._clock.now_ms(), trouble)
 
     def venue(self, name: str) -> dict[str, Any]:
-        """How a venue has served: offers made and declined, how often chosen and confirmed."""
+        """How a venue has served: offers made and declined, how often chosen, confirmed and failed, how fast, and last."""
         with self._lock:
-            counts = self._venue(name)
-            return {key: counts[key] for key in ("quoted", "declined", "chosen", "confirmed")}
+            return self._venue(name).record()
 
     def status(self) -> dict[str, Any]:
         """The part of `oee.status/1` that is counted here."""
@@ -85,11 +92,134 @@ class Tally:
         with self._lock:
             return {"open": len(self._open)} | {f"ended_{status}": count for status, count in self._ended.items()}
 
-    def _venue(self, name: str) -> "Counter[str]":
-        return self._venues.setdefault(name, Counter())
+    def _serve(self, recorded: Recorded) -> None:
+        """What this event says of the venues. Called before the order is taken up, as it was is needed too."""
+        order, event = recorded.order, recorded.event
+        match event:
+            case Building():
+                for offer in event.quotes:
+                    self._venue(offer.dex).offered(offer, order.request, event.at)
+                self._venue(event.routed_dex).counts["chosen"] += 1
+            case Confirmed():
+                self._venue(event.routed_dex).counts["confirmed"] += 1
+            case Routing() if event.previous_error_code is not None:
+                self._set_back(self._open.get(order.order_id))
+            case Failed():
+                self._set_back(order)
+
+    def _set_back(self, order: Order | None) -> None:
+        """An attempt came to nothing. That is the venue's that had it, if one had."""
+        if order is not None and order.routed_dex is not None:
+            self._venue(order.routed_dex).counts["failed"] += 1
+
+    def _venue(self, name: str) -> "_Service":
+        return self._venues.setdefault(name, _Service())
 
     def _turn_the_day(self) -> None:
         day = self._clock.now_ms() // DAY_MS
         if day != self._day:
             self._day = day
             self._today.clear()
+
+
+class _Service:
+    """How one venue has served since the start."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.took_ms: deque[float] = deque(maxlen=TIMED)
+        self._answering: bool | None = None  # whether it answered when it was asked last
+        self._trouble: tuple[int, str] | None = None  # when it gave no answer last, and why
+        self._quoted: tuple[int, OrderRequest, int] | None = None  # its last offer: when, for what, how much
+
+    def heard(self, at_ms: int, trouble: str | None) -> None:
+        """Notes that it answered when it was asked now, or why it did not."""
+        self._answering = trouble is None
+        if trouble is not None:
+            self._trouble = (at_ms, trouble)
+
+    def offered(self, offer: Quote | Declined, request: OrderRequest, at_ms: int) -> None:
+        """Takes up its answer to one ask. That it has no pool for a pair is an answer too."""
+        if isinstance(offer, Quote):
+            self.counts["quoted"] += 1
+            self._quoted = (at_ms, request, offer.amount_out)
+            self.heard(at_ms, None)
+            return
+        self.counts["declined"] += 1
+        self.heard(at_ms, offer.reason if offer.code == VenueUnavailable.code else None)
+
+    def record(self) -> dict[str, Any]:
+        """Its part of `oee.venue/1`."""
+        counts = {key: self.counts[key] for key in ("quoted", "declined", "chosen", "confirmed", "failed")}
+        quoted_at, pair, price = None, None, None
+        if self._quoted is not None:
+            quoted_at, request, amount_out = self._quoted
+            pair, price = f"{request.input_token}/{request.output_token}", messages.price(request, amount_out)
+        trouble_at, trouble = self._trouble or (None, None)
+        return counts | {
+            "answering": self._answering,
+            "quoteMsP50": percentile(self.took_ms, 50),
+            "quoteMsP99": percentile(self.took_ms, 99),
+            "lastQuotedAt": None if quoted_at is None else timestamp(quoted_at),
+            "lastPair": pair,
+            "lastPrice": price,
+            "lastTroubleAt": None if trouble_at is None else timestamp(trouble_at),
+            "lastTrouble": trouble,
+        }
+
+
+def percentile(values: Collection[float], percent: int) -> int | None:
+    """The least of the values that `percent` per cent of them do not exceed, in whole numbers. None without any."""
+    if not values:
+        return None
+    return round(sorted(values)[div_ceil(len(values) * percent, 100) - 1])
+
+
+class TimedVenue:
+    """A venue whose answers are timed for the tally. It promises what `venue.Venue` does.
+
+    An answer after `deadline_ms` comes too late for everybody: that is trouble as silence is.
+    """
+
+    def __init__(self, venue: Venue, tally: Tally, clock: Clock, deadline_ms: int) -> None:
+        self._venue = venue
+        self._tally = tally
+        self._clock = clock
+        self._deadline_ms = deadline_ms
+
+    @property
+    def name(self) -> str:
+        return self._venue.name
+
+    @property
+    def prompt(self) -> bool:
+        return self._venue.prompt
+
+    def serves(self, token: str, other: str) -> bool:
+        """See Venue."""
+        return self._venue.serves(token, other)
+
+    def quote(self, ask: Ask) -> Quote:
+        """See Venue. A refusal is an answer; what else is raised is trouble."""
+        begun = self._clock.steady_ms()
+        trouble: str | None = None
+        try:
+            return self._venue.quote(ask)
+        except Refused:
+            raise
+        except Exception as error:
+            trouble = str(error) or type(error).__name__
+            raise
+        finally:
+            took_ms = self._clock.steady_ms() - begun
+            if trouble is None and took_ms > self._deadline_ms:
+                trouble = f"it took {took_ms:.0f} ms, the limit is {self._deadline_ms} ms"
+            self._tally.answered(self.name, took_ms, trouble)
+
+    def build(self, ask: Ask, quote: Quote, min_out: int, nonce: str) -> Transaction:
+        """See Venue."""
+        return self._venue.build(ask, quote, min_out, nonce)
+
+    def pools(self) -> Sequence[PoolView]:
+        """See Venue."""
+        return self._venue.pools()

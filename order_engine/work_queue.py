@@ -2,8 +2,9 @@
 
 Huey forgets a task when a worker takes it, so this queue loses, doubles and delays, and is treated so: its file is thrown away
 at every start and refilled from the journal, a sweeper puts back what got lost, and a doubled id finds its order in hand.
-Four things of Huey's are replaced, each for a measured reason: its polling (seconds after an idle minute), its pickle (whoever
-writes the file would run code), its signal handlers (we are not in the main thread), its ten-second health check.
+Of Huey's own some things are replaced, each for a measured reason: its polling (seconds after an idle minute), its pickle (whoever
+writes the file would run code), its signal handlers (we are not in the main thread), its ten-second health check, its transaction
+for each task, and its look for a revocation before each.
 """
 
 import faulthandler
@@ -11,7 +12,8 @@ import json
 import logging
 import tempfile
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,29 +29,63 @@ from order_engine.clock import Clock
 TASK = f"{__name__}.work"  # Huey names a task after its module and function
 HEALTH_CHECK_S = 0.5  # so that a worker that died is replaced within a second
 BUSY_MS = 60_000  # everything that a worker does has a deadline far below this: longer means that it hangs
+BLOCK = 16  # tasks taken at once; one of a higher priority that comes later waits for no more than these
 PROBE_S = 0.5  # a worker that was not woken looks by itself after this long
+
+_BLOCK = "SELECT id, data FROM task WHERE queue = ? ORDER BY priority DESC, id LIMIT ?"
 
 _log = logging.getLogger(__name__)
 
 
 class WakingStorage(SqliteStorage):  # type: ignore[misc]
-    """Huey's SQLite storage whose readers sleep until something is put, instead of polling."""
+    """Huey's SQLite storage whose readers sleep until something is put, instead of polling.
+
+    Tasks are written and taken in blocks, one transaction for many; and only one thread at a time is in the file, since
+    SQLite lets those who meet a lock sleep for milliseconds.
+    """
 
     blocking = True
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._waiting = threading.Semaphore(0)
+        self._one = threading.Lock()
+        self._taken: deque[bytes] = deque()  # out of the file, and not yet with a worker
         super().__init__(*arguments, **options)
 
     def enqueue(self, data: bytes, priority: float | None = None) -> None:
         """Stores a task and wakes one worker."""
-        super().enqueue(data, priority)
-        self._waiting.release()
+        self.enqueue_all([data], priority)
+
+    def enqueue_all(self, tasks: Sequence[bytes], priority: float | None = None) -> None:
+        """Stores tasks and wakes as many workers."""
+        rows = [(self.name, self.to_blob(data), priority or 0) for data in tasks]
+        with self._one, self.db(commit=True) as cursor:
+            cursor.executemany("INSERT INTO task (queue, data, priority) VALUES (?, ?, ?)", rows)
+        self._waiting.release(len(tasks))
 
     def dequeue(self) -> bytes | None:
         """The next task by priority and age; None after a while without one."""
         self._waiting.acquire(timeout=PROBE_S)
-        return super().dequeue()  # type: ignore[no-any-return]
+        with self._one:
+            if not self._taken:
+                self._take_block()
+            return self._taken.popleft() if self._taken else None
+
+    def _take_block(self) -> None:
+        with self.db(commit=True) as cursor:
+            rows = cursor.execute(_BLOCK, (self.name, BLOCK)).fetchall()
+            cursor.executemany("DELETE FROM task WHERE id = ?", [(row_id,) for row_id, _ in rows])
+        self._taken.extend(data for _, data in rows)
+
+    def enqueued_items(self, limit: int | None = None) -> list[bytes]:
+        """The tasks that no worker has."""
+        with self._one:
+            return [*self._taken, *super().enqueued_items(limit)]
+
+    def queue_size(self) -> int:
+        """How many tasks no worker has."""
+        with self._one:
+            return len(self._taken) + int(super().queue_size())
 
     def wake(self, workers: int) -> None:
         """Lets this many sleeping workers look up, so that they can stop."""
@@ -101,6 +137,17 @@ class WorkQueue(SqliteHuey):  # type: ignore[misc]
     def put(self, order_id: str, priority: int | None = None) -> None:
         """Hands an id to the next free worker. A higher `priority` goes first, equal ones by age."""
         self._put(order_id, priority=priority)
+
+    def put_all(self, order_ids: Sequence[str]) -> None:
+        """Hands over ids, oldest first, in one transaction: what `put` does for each of them."""
+        self.storage.enqueue_all([json.dumps([order_id, order_id, None]).encode() for order_id in order_ids])
+
+    def is_revoked(self, *_: object) -> bool:
+        """Never: an order is cancelled in the journal. Huey would read its file for each task."""
+        return False
+
+    def delete(self, key: str) -> None:
+        """Nothing: what Huey deletes after each task is the mark of a revocation, and there are none."""
 
     def waiting(self) -> set[str]:
         """The ids that no worker has taken yet."""

@@ -1,8 +1,8 @@
-"""Performs the effects of an order's life that may be slow: asking, building, recording, the first sending.
+"""Performs the effects of an order's life that may be slow: asking the venues and building.
 
-A worker is held while an order is quoted and sent, not while it settles: with the first look at the chain it hands the life to
-`settlement`, and takes it back, by way of the queue, when there is to be another attempt. Every life that this process lives is
-in `Hands`, so that a doubled task finds its order taken and a lost one is noticed.
+A worker is held while an order is quoted and built, and for nothing else: it never waits for a commit. With the record of what
+is to be sent it hands the life to `settlement`, and takes it back, by way of the queue, when there is to be another attempt.
+Every life that this process lives is in `Hands`, so that a doubled task finds its order taken and a lost one is noticed.
 """
 
 import logging
@@ -11,15 +11,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
 from order_engine.errors import EngineError, VenueUnavailable
-from order_engine.events import Building, Routing, Submitted
-from order_engine.execution import AskVenues, Build, Effect, Living, Record, Rules, Send
+from order_engine.execution import AskVenues, Build, Living, Record, Rules, leads_to_sending
 from order_engine.failpoints import failpoint
 from order_engine.halt import Halt
-from order_engine.journal import Journal, Superseded
-from order_engine.orders import Order, Transaction
-from order_engine.quotes import Offer
+from order_engine.journal import Journal
 from order_engine.router import ask_venues
-from order_engine.venues.venue import Chain, Venue
+from order_engine.venues.venue import Venue
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +76,6 @@ class Workers:
         self,
         journal: Journal,
         venues: Sequence[Venue],
-        chain: Chain,
         rules: Rules,
         hands: Hands,
         now: Callable[[], int],
@@ -90,7 +86,6 @@ class Workers:
     ) -> None:
         self._journal = journal
         self._venues = {venue.name: venue for venue in venues}
-        self._chain = chain
         self._rules = rules
         self._hands = hands
         self._now = now
@@ -101,71 +96,53 @@ class Workers:
         self.stopping = False
 
     def work(self, order_id: str) -> None:
-        """Lives the order until it settles, ends, or turns out to be somebody else's. Harmless to call twice for one order."""
+        """Lives the order until it is to be sent, or turns out to be somebody else's. Harmless to call twice for one order."""
         if self.stopping:
             return  # it is on disk: the next start goes on with it
         failpoint("after-dequeue")
         mine, living = self._hands.take(order_id)
         if not mine:
             return
-        handed_over = False
+        passed_on = False
         try:
-            handed_over = self._live(order_id, living)
-        except Superseded:
-            _log.info("order moved elsewhere", extra={"facts": {"order": order_id}})
+            passed_on = self._live(order_id, living)
         finally:
-            if not handed_over:
+            if not passed_on:
                 self._hands.drop(order_id)
 
     def _live(self, order_id: str, living: Living | None) -> bool:
-        """True when the life was handed over or is held back, False when it is over."""
+        """True when the life was handed over or is held back, False when there is none."""
         if living is None:
             order = self._journal.order(order_id)
             if order is None or order.status.final:
                 return False
             living = Living(order, self._rules, self._now)
         while (effect := living.effect) is not None:
-            if not isinstance(effect, Record | AskVenues | Build | Send):
-                self._hand_over(living)
-                return True
-            if self._halt.on and _leads_to_sending(effect):
+            if self._halt.on and leads_to_sending(effect):
                 self._hands.hold_back(order_id)  # and its quotes are forgotten: after the halt they would be old
                 return True
-            try:
-                result = self._perform(effect)
-            except EngineError as error:
-                living.throw(error)
-            else:
-                living.resume(result)
+            match effect:
+                case Record(wait=False):
+                    living.unwaited = self._journal.record(effect.order, effect.event, before=living.unwaited)
+                    living.resume(living.unwaited.order)
+                case AskVenues():
+                    venues = list(self._venues.values())
+                    living.resume(ask_venues(venues, effect.ask, self._quote_deadline_ms, self._quoting))
+                case Build():
+                    self._build(living, effect)
+                case _:
+                    self._hand_over(living)
+                    return True
         return False
 
-    def _perform(self, effect: Effect) -> Order | tuple[Offer, ...] | Transaction | None:
-        match effect:
-            case Record():
-                recorded = self._journal.append(effect.order, effect.event).result()
-                return recorded.order
-            case AskVenues():
-                return ask_venues(list(self._venues.values()), effect.ask, self._quote_deadline_ms, self._quoting)
-            case Build():
-                try:
-                    return self._venues[effect.quote.dex].build(effect.ask, effect.quote, effect.min_out, effect.nonce)
-                except EngineError as error:
-                    raise VenueUnavailable(error.message) from error
-                except Exception as error:  # as with quotes: an adapter's bug is a venue that does not answer
-                    _log.exception("a venue broke", extra={"facts": {"dex": effect.quote.dex}})
-                    raise VenueUnavailable(f"{effect.quote.dex} broke with {type(error).__name__}") from error
-            case Send():
-                with self._halt.sending():
-                    failpoint("before-send")
-                    self._chain.send(effect.transaction)
-                    failpoint("mid-submit")
-                return None
-            case _:
-                raise TypeError(f"not a worker's effect: {effect}")
-
-
-def _leads_to_sending(effect: Effect) -> bool:
-    """True for the steps of an attempt up to its sending; not for those by which an order is seen to its end."""
-    return isinstance(effect, AskVenues | Build) or (
-        isinstance(effect, Record) and isinstance(effect.event, Routing | Building | Submitted)
-    )
+    def _build(self, living: Living, effect: Build) -> None:
+        dex = effect.quote.dex
+        try:
+            transaction = self._venues[dex].build(effect.ask, effect.quote, effect.min_out, effect.nonce)
+        except EngineError as error:
+            living.throw(VenueUnavailable(error.message))
+        except Exception as error:  # as with quotes: an adapter's bug is a venue that does not answer
+            _log.exception("a venue broke", extra={"facts": {"dex": dex}})
+            living.throw(VenueUnavailable(f"{dex} broke with {type(error).__name__}"))
+        else:
+            living.resume(transaction)

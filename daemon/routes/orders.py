@@ -16,7 +16,7 @@ from daemon.problems import internal_problem, record_of
 from daemon.query import KEY, PAIR, SINCE, STATUS, matching, number, read_query
 from daemon.routes.ids import read_id
 from daemon.schemas import Accepted, Events, Order, Orders
-from daemon.service import Service, committed, service_of
+from daemon.service import Service, service_of
 from order_engine.engine import Engine, OrderQuery, Submission
 from order_engine.errors import EngineError, Malformed
 from order_engine.failpoints import failpoint
@@ -52,13 +52,14 @@ _BODY_PROBLEMS = (408, 409, 411, 413, 415, 422)
 )
 async def submit(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Answers once the order is on disk. `/api/orders/execute` and `/orders/execute` are the same call."""
-    engine = service_of(request.scope).engine
+    service = service_of(request.scope)
+    engine = service.engine
     read_query(request.scope["query_string"], {})
     fields = read_json(body_of(request.scope))
     key = _key_of(request)
     if key is not None and fields.setdefault("clientOrderId", key) != key:
         raise Malformed(f"{_KEY} and clientOrderId are different keys. Give one of them.", field=_KEY)
-    submission = await committed(engine.submit(read_order(fields, engine.settings)))
+    submission = await service.committed(engine.submit(read_order(fields, engine.settings)))
     failpoint("before-202")
     return _accepted(submission)
 
@@ -78,7 +79,7 @@ async def batch(request: Request[Any, Any, Any]) -> ASGIResponse:
     body = body_of(request.scope)
     if not body.strip():
         raise Malformed("Empty. Send one JSON object per line.")
-    return Lines(_in_chunks(_results(service_of(request.scope).engine, body)))
+    return Lines(_in_chunks(_results(service_of(request.scope), body)))
 
 
 @get(
@@ -145,7 +146,7 @@ async def retry(request: Request[Any, Any, Any]) -> ASGIResponse:
     body = body_of(request.scope)
     slippage_bps = read_retry(read_json(body)) if body else None
     submitted = await service.in_thread(service.engine.retry, order_id, slippage_bps, _key_of(request))
-    return _accepted(await committed(submitted))
+    return _accepted(await service.committed(submitted))
 
 
 def _named(request: Request[Any, Any, Any]) -> tuple[Service, str]:
@@ -201,17 +202,17 @@ def _lines(body: bytes) -> Iterator[tuple[int, bytes]]:
         start = stop + 1
 
 
-async def _results(engine: Engine, body: bytes) -> AsyncIterator[bytes]:
+async def _results(service: Service, body: bytes) -> AsyncIterator[bytes]:
     """The answer to each line, in order. Up to AHEAD lines are submitted before the first is answered: they share commits."""
     waiting: deque[tuple[int, Future[Submission] | EngineError]] = deque()
     for count, (line_number, line) in enumerate(_lines(body)):
-        waiting.append((line_number, _submitted(engine, line)))
+        waiting.append((line_number, _submitted(service.engine, line)))
         if len(waiting) > AHEAD:
-            yield await _result(*waiting.popleft())
+            yield await _result(service, *waiting.popleft())
         if count % TURN == 0:
             await asyncio.sleep(0)
     while waiting:
-        yield await _result(*waiting.popleft())
+        yield await _result(service, *waiting.popleft())
 
 
 def _submitted(engine: Engine, line: bytes) -> "Future[Submission] | EngineError":
@@ -221,11 +222,11 @@ def _submitted(engine: Engine, line: bytes) -> "Future[Submission] | EngineError
         return error
 
 
-async def _result(line: int, submitted: "Future[Submission] | EngineError") -> bytes:
+async def _result(service: Service, line: int, submitted: "Future[Submission] | EngineError") -> bytes:
     try:
         if isinstance(submitted, EngineError):
             raise submitted
-        submission = submitted.result() if submitted.done() else await committed(submitted)
+        submission = await service.committed(submitted)
         return encode(order_record(submission.order)) + b"\n"
     except EngineError as error:
         return encode(record_of(error, line=line)) + b"\n"

@@ -19,7 +19,7 @@ from daemon.live import EVERYTHING, Reader
 from daemon.problems import internal_problem, record_of
 from daemon.query import SEQ_MAX, Parameter, read_query
 from daemon.routes.ids import read_id
-from daemon.service import Service, committed, service_of
+from daemon.service import Service, service_of
 from order_engine.clock import Clock, SystemClock
 from order_engine.errors import EngineError, Malformed, NotFound
 from order_engine.requests import Fields, read_json, read_order, refuse_unknown, whole_number
@@ -100,7 +100,7 @@ _EXISTING = {"orderId": Parameter(lambda text, _: read_id(text), Schema(), "Foll
 
 async def _submit(service: Service, text: str) -> str:
     request = read_order(read_json(text), service.engine.settings)
-    return (await committed(service.engine.submit(request))).order.order_id
+    return (await service.committed(service.engine.submit(request))).order.order_id
 
 
 async def _stream(service: Service, socket: Socket, order_id: str) -> None:

@@ -50,6 +50,10 @@ class Venue(Protocol):
     def name(self) -> str:
         """The word users know it by, such as "raydium"."""
 
+    @property
+    def prompt(self) -> bool:
+        """True while it answers quotes at once, out of memory: asking it holds nobody up."""
+
     def serves(self, token: str, other: str) -> bool:
         """True when it has a pool for this pair. Answers at once."""
 

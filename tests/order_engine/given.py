@@ -40,6 +40,7 @@ from order_engine.venues.simulated.ledger import Ledger
 from order_engine.venues.simulated.venue import SimulatedVenue
 from order_engine.venues.venue import Venue
 from order_engine.workers import Hands, Workers
+from tests.waiting import until
 
 SOL = 10 ** TOKENS["SOL"].decimals
 USDC = 10 ** TOKENS["USDC"].decimals
@@ -211,7 +212,6 @@ class Floor:
         return Workers(
             self.journal,
             venues,
-            self.chain,
             self.rules,
             self.hands,
             SystemClock().now_ms,
@@ -223,6 +223,17 @@ class Floor:
 
     def submit(self, order_id: str = "order-1", **request: Any) -> Order:
         return write(self.journal, order_id, **request)
+
+    def carry(self, order_id: str = "order-1") -> None:
+        """A worker and the settlement, which must run, take the order to where it waits for the chain, or to its end."""
+        self.workers.work(order_id)
+        self.settlement.watch(self.handed_over.pop())
+        until(lambda: self._rests(order_id), f"{order_id} at rest")
+
+    def _rests(self, order_id: str) -> bool:
+        waiting = [living for _, living in list(self.settlement._for_block)]
+        waiting += [living for *_, living in list(self.settlement._pauses)]
+        return any(living.order_id == order_id for living in waiting) or order_id not in self.hands._held
 
     def order(self, order_id: str = "order-1") -> Order:
         order = self.journal.order(order_id)

@@ -104,6 +104,8 @@ def test_the_reason_carries_the_figures_of_every_venue() -> None:
 class StandIn:
     """A venue of another process: answers what it is told to, when it is told to."""
 
+    prompt = False
+
     def __init__(self, name: str, answer: Quote | Exception, after: Event | None = None) -> None:
         self.name = name
         self._answer = answer

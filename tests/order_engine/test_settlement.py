@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from order_engine.clock import SystemClock
-from order_engine.errors import VenueUnavailable
+from order_engine.errors import OutcomeUnknown, VenueUnavailable
 from order_engine.execution import Rules
-from order_engine.orders import Status, Transaction
+from order_engine.orders import Settlement, Status, Transaction
 from order_engine.quotes import Ask
 from order_engine.settlement import SettlementWatch
 from order_engine.venues.simulated.chain import Timing
@@ -24,8 +24,7 @@ def floor(tmp_path: Path) -> Iterator[Floor]:
 
 def sent(floor: Floor, order_id: str = "order-1", **request: int) -> None:
     floor.submit(order_id, **request)
-    floor.workers.work(order_id)
-    floor.settlement.watch(floor.handed_over.pop())
+    floor.carry(order_id)
 
 
 def test_what_lands_is_confirmed_and_leaves_the_hands(floor: Floor) -> None:
@@ -61,6 +60,8 @@ class Moody:
         self._chain = floor.chain
         self.mood: Callable[[], None] = lambda: None
         self.sent: list[Transaction] = []
+        self.loses = False
+        self.before_send: Callable[[], None] = lambda: None
         self.on_block = floor.chain.on_block
 
     def height(self) -> int:
@@ -72,13 +73,16 @@ class Moody:
         return self._chain.look_up(signature)
 
     def send(self, transaction: Transaction) -> None:
+        self.before_send()
         self.sent.append(transaction)
+        if not self.loses:
+            self._chain.send(transaction)
 
 
-def moody(floor: Floor) -> Moody:
+def moody(floor: Floor, kind: type[Moody] = Moody) -> Moody:
     """Replaces the floor's settlement by one that sees a moody chain."""
     floor.settlement.stop()
-    chain = Moody(floor)
+    chain = kind(floor)
     floor.settlement = SettlementWatch(
         floor.journal, chain, SystemClock(), floor.hands, floor.back_in_queue.append, floor.halt  # type: ignore[arg-type]
     )  # fmt: skip
@@ -118,8 +122,7 @@ def test_a_life_that_breaks_off_by_a_bug_harms_no_other_and_can_be_taken_up_agai
     sent(floor, "lucky")
     floor.chain.make_block()
     until(lambda: floor.order("lucky").status is Status.CONFIRMED)
-    floor.workers.work("unlucky")  # the sweeper would
-    floor.settlement.watch(floor.handed_over.pop())
+    floor.carry("unlucky")  # the sweeper would
     until(lambda: floor.order("unlucky").status is Status.CONFIRMED)
 
 
@@ -131,18 +134,41 @@ def test_a_confirmation_that_the_disk_refused_is_recorded_when_there_is_room(flo
     until(lambda: floor.order().status is Status.CONFIRMED or len(floor.hands) == 0)
     make_room(floor.journal)
     if not floor.order().status.final:
-        floor.workers.work("order-1")
-        floor.settlement.watch(floor.handed_over.pop())
+        floor.carry()
     until(lambda: floor.order().status is Status.CONFIRMED)
     assert rows(tmp_path / "chain.db", "SELECT count(*) FROM ledger") == [(1,)]
 
 
+class Forgetful(Moody):
+    """A chain that takes what is sent, and loses its answer."""
+
+    def send(self, transaction: Transaction) -> None:
+        super().send(transaction)
+        raise OutcomeUnknown("the line went dead")
+
+
+def test_a_lost_answer_is_unknown_and_the_order_is_looked_up_all_the_same(floor: Floor) -> None:
+    moody(floor, Forgetful)
+    sent(floor)
+    assert floor.order().settlement is Settlement.UNKNOWN
+    floor.chain.make_block()
+    floor.chain.make_block()
+    until(lambda: floor.order().status is Status.CONFIRMED)
+
+
+def test_what_is_to_be_sent_is_on_disk_before_it_is_sent(floor: Floor, tmp_path: Path) -> None:
+    chain = moody(floor)
+    on_disk: list[object] = []
+    look = "SELECT json_extract(state, '$.transaction.signature') FROM orders"
+    chain.before_send = lambda: on_disk.extend(rows(tmp_path / "journal.db", look))
+    sent(floor)
+    assert on_disk == [(chain.sent[0].signature,)]
+
+
 def test_without_a_trace_the_same_bytes_go_out_again(floor: Floor) -> None:
     chain = moody(floor)
-    floor.submit()
-    floor.workers._chain = chain  # type: ignore[assignment]  # loses what is sent
-    floor.workers.work("order-1")
-    floor.settlement.watch(floor.handed_over.pop())
+    chain.loses = True
+    sent(floor)
     for _ in range(5):
         before = floor.chain.height()
         floor.chain.make_block()

@@ -98,6 +98,10 @@ GOES_WELL = Fate()
 class Faults(Protocol):
     """What the simulated world asks at its turning points."""
 
+    @property
+    def calm(self) -> bool:
+        """True while nothing at all is to go wrong."""
+
     def quoting(self, venue: str, ask: Ask) -> int:
         """The milliseconds that this quote takes longer. Raises VenueUnavailable."""
 
@@ -113,6 +117,8 @@ class Faults(Protocol):
 
 class NoFaults:
     """Everything goes well."""
+
+    calm = True
 
     def quoting(self, venue: str, ask: Ask) -> int:  # noqa: ARG002 - as the protocol names them
         """No longer than usual."""
@@ -273,6 +279,11 @@ class Script:
                     _kill_this_process(armed.fault_id)
 
     # for the simulated world
+
+    @property
+    def calm(self) -> bool:
+        """True while no fault stands."""
+        return not self._armed
 
     def quoting(self, venue: str, ask: Ask) -> int:
         """See Faults."""

@@ -36,6 +36,11 @@ class SimulatedVenue:
     def name(self) -> str:
         return self._name
 
+    @property
+    def prompt(self) -> bool:
+        """True where answers take no time, and no fault is there to change that."""
+        return self._quote_ms == 0 and self._faults.calm
+
     def serves(self, token: str, other: str) -> bool:
         """True when one of its pools has this pair."""
         return frozenset((token, other)) in self._by_pair
