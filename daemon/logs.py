@@ -15,10 +15,14 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TextIO
 
+import msgspec
+
 from order_engine.clock import timestamp
 
 BYTES_MAX = 10 * 1024 * 1024
 FILES = 5
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
 
 _OWN = ("timestamp", "level", "logger", "event")
 
@@ -96,7 +100,8 @@ class _Json(logging.Formatter):
         line |= {f"fact_{name}" if name in _OWN else name: value for name, value in _facts(record).items()}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        text = _encode(line).decode()
+        return text if text.isascii() else json.dumps(line, default=str)  # which escapes the rest
 
 
 class _Text(logging.Formatter):

@@ -55,9 +55,9 @@ def format_amount(units: int, decimals: int) -> str:
     sign, units = ("-", -units) if units < 0 else ("", units)
     if decimals == 0:
         return f"{sign}{units}"
-    whole, fraction = divmod(units, 10**decimals)
-    text = f"{fraction:0{decimals}d}".rstrip("0")
-    return f"{sign}{whole}.{text}" if text else f"{sign}{whole}"
+    digits = str(units).zfill(decimals + 1)
+    whole, fraction = digits[:-decimals], digits[-decimals:].rstrip("0")
+    return f"{sign}{whole}.{fraction}" if fraction else sign + whole
 
 
 def format_price(amount_in: int, decimals_in: int, amount_out: int, decimals_out: int) -> str:

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,9 +28,6 @@ SHOWN_LINES = 10
 CONFIG_ERROR, ALREADY_RUNNING = 2, 75  # exit codes of the daemon
 
 _CLOCK = SystemClock()
-_children: list[
-    subprocess.Popen[bytes]
-] = []  # kept, or Python would complain about children that outlive their objects
 
 
 def ensure(home: Home, tell: Callable[[str], None]) -> Daemon:
@@ -100,8 +98,6 @@ def stopped(pid: int, within_ms: float) -> bool:
 
 
 def _runs(pid: int) -> bool:
-    for child in _children:
-        child.poll()  # one of our own stays until somebody asks how it ended
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -132,7 +128,8 @@ def _spawn(home: Home, output: Path) -> subprocess.Popen[bytes]:
         )
     finally:
         os.close(descriptor)
-    _children.append(child)
+    # A program that lives on must take note of its daemon's end, or that stays in the process table and seems to run.
+    threading.Thread(target=child.wait, name="daemon's end", daemon=True).start()
     return child
 
 

@@ -4,6 +4,8 @@ import itertools
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ from order_engine import errors
 from order_engine.client import Client, find_daemon, new_key
 from order_engine.home import Home
 from tests.cli.peer import Asked, misbehaving
-from tests.conftest import AN_ORDER, RunningDaemon
+from tests.conftest import AN_ORDER, ROOT, RunningDaemon
 from tests.waiting import until
 
 
@@ -296,3 +298,22 @@ def _until_the_last(client: Client) -> Iterator[int]:
         yield event["seq"]
         if event["orderId"] == last and event["status"] == "confirmed":
             return
+
+
+def test_a_daemon_that_a_living_program_started_is_gone_when_it_was_stopped(tmp_path: Path) -> None:
+    """Its parent has to ask for its end, or it stays in the process table and `oee daemon stop` waits for it in vain."""
+    program = "from order_engine.client import Client; Client().status(); input()"
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("OEE_")}
+    env = inherited | {"OEE_HOME": str(tmp_path), "OEE_SIM_SPEED": "instant", "OEE_PORT": "0"}
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env=env, stdin=subprocess.PIPE) as bot:
+        until(lambda: find_daemon(Home.at(tmp_path)) is not None, "the bot's daemon")
+        stopped = subprocess.run(
+            [sys.executable, "-m", "cli", "daemon", "stop"],
+            cwd=ROOT,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (stopped.returncode, bot.poll()) == (0, None), stopped.stderr
+        bot.communicate(b"\n")
