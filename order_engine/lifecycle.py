@@ -4,6 +4,8 @@ A status changes only when an event meets this table. An illegal step raises and
 life of an order is drawn from this table.
 """
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from order_engine.events import (
@@ -63,48 +65,47 @@ def apply(order: Order, event: Event) -> Order:
     status = TRANSITIONS.get((order.status, type(event)))
     if status is None:
         raise IllegalStep(f"order {order.order_id} is {order.status} and cannot take {type(event).__name__}")
-    begun_again = order.status in (Status.ROUTING, Status.BUILDING)  # nothing was sent, so the same attempt may go on
-    order = replace(order, status=status, version=order.version + 1, updated_at=event.at)
-    match event:
-        case Routing(attempt=attempt, previous_error_code=code):
-            if attempt != order.attempts + 1 and not (begun_again and attempt == order.attempts):
-                raise IllegalStep(f"order {order.order_id} is at attempt {order.attempts}, {attempt} cannot follow")
-            return replace(
-                order,
-                attempts=attempt,
-                setbacks=(*order.setbacks, code) if code is not None else order.setbacks,
-                settlement=Settlement.NONE,
-                routed_dex=None,
-                quoted_out=None,
-                transaction=None,
-            )
-        case Building():
-            return replace(order, routed_dex=event.routed_dex, quoted_out=event.quoted_out)
-        case Submitted():
-            return replace(order, settlement=Settlement.IN_FLIGHT, transaction=event.transaction)
-        case Unanswered():
-            return replace(order, settlement=Settlement.UNKNOWN)
-        case Confirmed():
-            return replace(
-                order,
-                settlement=Settlement.SETTLED,
-                amount_out=event.amount_out,
-                fee=event.fee,
-                fee_token=event.fee_token,
-                network_fee=event.network_fee,
-                height=event.height,
-                ended_at=event.at,
-            )
-        case Failed():
-            sent = order.transaction is not None
-            return replace(
-                order,
-                settlement=Settlement.SETTLED if sent else Settlement.NONE,
-                error=event.error,
-                error_code=event.error_code,
-                ended_at=event.at,
-            )
-        case Cancelled() | Expired():
-            return replace(order, error=None, ended_at=event.at)
-        case Pending():
-            raise IllegalStep(f"order {order.order_id} exists already")
+    return replace(order, status=status, version=order.version + 1, updated_at=event.at, **_changes(order, event))
+
+
+def _changes(order: Order, event: Event) -> dict[str, Any]:
+    """What `event` says beyond the status, as fields of the order. Raises IllegalStep where it does not fit the attempt."""
+    if isinstance(event, Routing):
+        begun_again = order.status in (Status.ROUTING, Status.BUILDING)  # nothing was sent: the same attempt may go on
+        if event.attempt != order.attempts + 1 and not (begun_again and event.attempt == order.attempts):
+            raise IllegalStep(f"order {order.order_id} is at attempt {order.attempts}, {event.attempt} cannot follow")
+        code = event.previous_error_code
+        return {
+            "attempts": event.attempt,
+            "setbacks": (*order.setbacks, code) if code is not None else order.setbacks,
+            "settlement": Settlement.NONE,
+            "routed_dex": None,
+            "quoted_out": None,
+            "transaction": None,
+        }
+    if isinstance(event, Building):
+        return {"routed_dex": event.routed_dex, "quoted_out": event.quoted_out}
+    if isinstance(event, Submitted):
+        return {"settlement": Settlement.IN_FLIGHT, "transaction": event.transaction}
+    if isinstance(event, Confirmed):
+        return {
+            "settlement": Settlement.SETTLED,
+            "amount_out": event.amount_out,
+            "fee": event.fee,
+            "fee_token": event.fee_token,
+            "network_fee": event.network_fee,
+            "height": event.height,
+            "ended_at": event.at,
+        }
+    if isinstance(event, Failed):
+        return {
+            "settlement": Settlement.NONE if order.transaction is None else Settlement.SETTLED,
+            "error": event.error,
+            "error_code": event.error_code,
+            "ended_at": event.at,
+        }
+    if isinstance(event, Unanswered):
+        return {"settlement": Settlement.UNKNOWN}
+    if isinstance(event, Cancelled | Expired):
+        return {"error": None, "ended_at": event.at}
+    raise IllegalStep(f"order {order.order_id} exists already")

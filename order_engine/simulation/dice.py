@@ -8,12 +8,15 @@ T = TypeVar("T")
 
 MILLION = 1_000_000
 
-_MASK = 2**64 - 1
-_FACTOR, _STEP = 6364136223846793005, 1442695040888963407  # Knuth, MMIX
+MASK = 2**64 - 1
+FACTOR, STEP = 6364136223846793005, 1442695040888963407  # Knuth, MMIX
 
 
 class Dice:
-    """A stream of numbers that follows from its seed alone."""
+    """A stream of numbers that follows from its seed alone.
+
+    The generator's step is written out in each way to roll: a life rolls eighty times, and a million lives feel every call.
+    """
 
     __slots__ = ("_state",)
 
@@ -22,21 +25,30 @@ class Dice:
 
     def roll(self) -> int:
         """The next 32 bits: the upper half of the state, the lower one is weak. Source: Knuth, MMIX."""
-        self._state = state = (self._state * _FACTOR + _STEP) & _MASK
+        self._state = state = (self._state * FACTOR + STEP) & MASK
         return state >> 32
 
     def between(self, low: int, high: int) -> int:
         """A whole number from `low` to `high`, both included."""
-        return low + self.roll() % (high - low + 1)
+        self._state = state = (self._state * FACTOR + STEP) & MASK
+        return low + (state >> 32) % (high - low + 1)
 
     def chance(self, ppm: int) -> bool:
         """True `ppm` times in a million. Zero rolls nothing."""
-        return ppm > 0 and self.roll() % MILLION < ppm
+        if ppm <= 0:
+            return False
+        self._state = state = (self._state * FACTOR + STEP) & MASK
+        return (state >> 32) % MILLION < ppm
 
     def pick(self, items: Sequence[T]) -> T:
         """One of them."""
-        return items[self.roll() % len(items)]
+        self._state = state = (self._state * FACTOR + STEP) & MASK
+        return items[(state >> 32) % len(items)]
 
     def apart(self) -> "Dice":
         """A stream of its own, so that one user's rolls do not shift another's."""
-        return Dice(self._state ^ self.roll())
+        return Dice(self.seed_apart())
+
+    def seed_apart(self) -> int:
+        """What a stream of its own begins with."""
+        return self._state ^ self.roll()

@@ -29,7 +29,8 @@ INVARIANTS = {
 
 def violations(world: World) -> list[str]:
     """Every rule that this history broke, in words with the values. None is what is promised."""
-    return [*world.broken, *_of_value(world), *_of_outcomes(world), *_of_the_log(world)]
+    rows = {order.order_id: order for order in world.store.orders()}
+    return [*world.broken, *_of_value(world), *_of_outcomes(world, rows), *_of_the_log(world, rows)]
 
 
 def _of_value(world: World) -> Iterator[str]:
@@ -50,12 +51,11 @@ def _of_value(world: World) -> Iterator[str]:
             yield f"I8 {free} {token} shown as free, the chain has another amount"
 
 
-def _of_outcomes(world: World) -> Iterator[str]:
+def _of_outcomes(world: World, known: dict[str, Order]) -> Iterator[str]:
     done: dict[str, list[Landed]] = {}
     for nonce, landed in world.ledger.rows():
         if landed.error_code is None:
             done.setdefault(nonce.partition("/")[0], []).append(landed)
-    known: dict[str, Order] = {order.order_id: order for order in world.store.orders()}
     for order_id in world.accepted - known.keys():
         yield f"I7 accepted order {order_id} is not in the journal"
     for order_id, order in known.items():
@@ -80,15 +80,17 @@ def _of_outcomes(world: World) -> Iterator[str]:
             yield f"I4 somebody was told at {told.at} ms that {told.order.order_id} is {told.order.status}: it changed"
 
 
-def _of_the_log(world: World) -> Iterator[str]:
+def _of_the_log(world: World, known: dict[str, Order]) -> Iterator[str]:
     folded: dict[str, Order] = {}
+    newest: dict[str, int] = {}
     for seq, (order_id, event) in enumerate(world.store.events(), start=1):
         try:
             order = begin(order_id, event) if isinstance(event, Pending) else apply(folded[order_id], event)
         except (IllegalStep, KeyError) as error:
             yield f"I5 event {seq} cannot follow: {error}"
             return
-        folded[order_id] = replace(order, seq=seq)
-    for order in world.store.orders():
-        if folded.get(order.order_id) != order:
-            yield f"I12 the events of {order.order_id} do not give its row"
+        folded[order_id] = order
+        newest[order_id] = seq
+    for order_id, order in known.items():
+        if order_id not in folded or replace(folded[order_id], seq=newest[order_id]) != order:
+            yield f"I12 the events of {order_id} do not give its row"

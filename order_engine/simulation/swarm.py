@@ -4,11 +4,12 @@ Each family is on or off by seed and its rate is drawn by seed: faults that mask
 turn alone. Windows that are rare in life, such as a look-up that straddles the last valid height, are made wide on purpose.
 """
 
+from collections import defaultdict
+
 import msgspec
 
-from order_engine.simulation.dice import Dice
-
-MILLION = 1_000_000
+from order_engine.simulation.dice import FACTOR, MASK, MILLION, STEP, Dice
+from order_engine.simulation.virtual_clock import VirtualClock
 
 FAMILIES = (
     "crash",
@@ -91,3 +92,30 @@ def draw(dice: Dice, families: tuple[str, ...] = FAMILIES) -> Swarm:
         arrival_ms=dice.pick((500, 5_000, 20_000)),
         attempts=dice.pick((1, 1, 2, 2, 3)),
     )
+
+
+class Faults(Dice):
+    """The dice of a world, which also decide where its faults strike: `counts` says how often each did.
+
+    They strike until `end_ms`; after that the world is kind, and life can be judged.
+    """
+
+    __slots__ = ("_clock", "_end_ms", "_rates", "counts")
+
+    def __init__(self, seed: int, swarm: Swarm, clock: VirtualClock, end_ms: int) -> None:
+        super().__init__(seed)
+        self._rates = swarm.rates
+        self._clock = clock
+        self._end_ms = end_ms
+        self.counts: defaultdict[str, int] = defaultdict(int)
+
+    def strike(self, family: str) -> bool:
+        """True when this fault strikes here."""
+        rate = self._rates[family]
+        if not rate:
+            return False
+        self._state = state = (self._state * FACTOR + STEP) & MASK
+        if (state >> 32) % MILLION >= rate or self._clock.now > self._end_ms:
+            return False
+        self.counts[family] += 1
+        return True

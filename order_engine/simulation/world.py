@@ -6,11 +6,9 @@ pending answer belongs to the start that asked for it. What is not ours, blocks 
 
 import hashlib
 import heapq
-import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from msgspec.structs import replace
 
@@ -35,9 +33,10 @@ from order_engine.orders import Order, OrderRequest, Status
 from order_engine.quotes import Ask, Declined, Offer, Quote
 from order_engine.recovery import requeue_missing
 from order_engine.router import offer_of
-from order_engine.simulation.dice import MILLION, Dice
+from order_engine.simulation.dice import Dice
 from order_engine.simulation.store import MemoryLedger, Store
-from order_engine.simulation.swarm import FAMILIES, Swarm, draw
+from order_engine.simulation.swarm import FAMILIES, Faults, Swarm, draw
+from order_engine.simulation.virtual_clock import WALL_START_MS, VirtualClock
 from order_engine.venues import meteora, raydium
 from order_engine.venues.simulated.chain import NETWORK_FEE, SimulatedChain, Timing
 from order_engine.venues.simulated.genesis import WALLET, genesis
@@ -51,9 +50,9 @@ SWEEP_MS = 3_000
 DEADLINE_MS = 2_000
 FAULTS_MS = 120_000  # faults strike for so long after the last arrival; then the world is kind, and life can be judged
 PATIENCE_MS = 1_800_000  # after the last fault, every order must have ended within this time
-WALL_START_MS = 1_790_000_000_000
 
 _GENESIS = genesis()
+_COUNTED = {kind: f"event {kind.__name__}" for kind in get_args(Event)}
 _PAIRS = [
     (listing.token_a, listing.token_b, units)
     for listing in _GENESIS.listings
@@ -72,8 +71,47 @@ class Told(NamedTuple):
     order: Order
 
 
+_Due = tuple[int | None, Callable[..., None], tuple[Any, ...]]  # of which start (None: not ours), what, with what
+
+
 class World:
     """A seed's history. `run` lives it; `invariants.violations` judges it."""
+
+    # Every step looks something up here, and for more than thirty attributes Python is quick only with slots.
+    __slots__ = (
+        "_agenda",
+        "_arrivals",
+        "_client",
+        "_dice",
+        "_fault",
+        "_for_block",
+        "_hands",
+        "_moments",
+        "_queued",
+        "_rules",
+        "_sent",
+        "_settling",
+        "_trace",
+        "_unanswered",
+        "_venue_of",
+        "accepted",
+        "broken",
+        "chain",
+        "clock",
+        "counts",
+        "generation",
+        "ledger",
+        "orders",
+        "published",
+        "seed",
+        "store",
+        "sums",
+        "swarm",
+        "told",
+        "up",
+        "venues",
+        "wallet",
+    )
 
     def __init__(
         self, seed: int, orders: int, families: tuple[str, ...] = FAMILIES, trace: Callable[[str], None] | None = None
@@ -81,19 +119,16 @@ class World:
         self.seed = seed
         dice = Dice(seed * 2 + 1)
         self.swarm: Swarm = draw(dice.apart(), families)
-        self._rates = self.swarm.rates
-        self._faults_end = self.swarm.arrival_ms + FAULTS_MS
         self.orders = orders
-        self._dice = dice.apart()
+        self.clock = VirtualClock()
+        self._dice = Faults(dice.seed_apart(), self.swarm, self.clock, self.swarm.arrival_ms + FAULTS_MS)
+        self._fault = self._dice.strike  # True when this fault strikes here
         self._client = dice.apart()
         self._trace = trace
-        self.counts: Counter[str] = Counter()
-        self.digest = hashlib.blake2b(digest_size=16)
+        self.counts = self._dice.counts
         # time
-        self.now = 0
-        self._wall_offset = 0
-        self._heap: list[tuple[int, int, int | None, Callable[[], None]]] = []
-        self._tie = itertools.count()
+        self._agenda: defaultdict[int, list[_Due]] = defaultdict(list)  # what is to be done at which millisecond
+        self._moments: list[int] = []  # a heap of those milliseconds
         self.generation = 0
         self.up = False
         # the other system
@@ -108,8 +143,8 @@ class World:
         self.ledger = MemoryLedger(State(seed, 0, 0, _GENESIS.listings, _GENESIS.pools, balances, []))
         swarm = self.swarm
         timing = Timing(SLOT_MS, swarm.landing_slots_min, swarm.landing_slots_max, swarm.valid_slots)
-        self.chain = SimulatedChain(self.ledger, timing, self)
-        self.venues = [SimulatedVenue(name, self.chain, self, 0) for name in (raydium.NAME, meteora.NAME)]
+        self.chain = SimulatedChain(self.ledger, timing, self.clock)
+        self.venues = [SimulatedVenue(name, self.chain, self.clock, 0) for name in (raydium.NAME, meteora.NAME)]
         self._venue_of = {venue.name: venue for venue in self.venues}
         # ours, on disk
         self.store = Store()
@@ -128,58 +163,58 @@ class World:
         self._arrivals = orders
         self.broken: list[str] = []  # rules broken on the way; the others are judged at the end
 
-    # clock.Clock, for the parts of the product that want one
-
-    def now_ms(self) -> int:
-        """Wall time, which jumps."""
-        return WALL_START_MS + self.now + self._wall_offset
-
-    def steady_ms(self) -> float:
-        """Virtual time."""
-        return self.now
-
-    def sleep_ms(self, duration_ms: float) -> None:
-        """Virtual time passes on the heap, never in a call."""
+    @property
+    def digest(self) -> bytes:
+        """What the whole history comes down to: the same for the same log, event for event."""
+        log = b"".join([order_id.encode() + facts for order_id, facts in self.store.log])
+        return hashlib.blake2b(log, digest_size=16).digest()
 
     # time
 
-    def _after(self, delay_ms: int, call: Callable[[], None], *, ours: bool = True) -> None:
-        """Does `call` after a while; if it is ours, only when no crash came in between."""
-        owner = self.generation if ours else None
-        heapq.heappush(self._heap, (self.now + delay_ms, next(self._tie), owner, call))
+    def _after(self, delay_ms: int, call: Callable[..., None], *arguments: Any) -> None:
+        """Does `call` after a while, unless a crash comes in between."""
+        moment = self.clock.now + delay_ms
+        due = self._agenda[moment]
+        if not due:
+            heapq.heappush(self._moments, moment)
+        due.append((self.generation, call, arguments))
+
+    def _outside(self, delay_ms: int, call: Callable[..., None], *arguments: Any) -> None:
+        """Does `call` after a while, whatever becomes of us: it is not ours."""
+        moment = self.clock.now + delay_ms
+        due = self._agenda[moment]
+        if not due:
+            heapq.heappush(self._moments, moment)
+        due.append((None, call, arguments))
 
     def run(self) -> None:
         """Lives the whole history: until every order has ended and nothing of theirs can land any more."""
         self._start()
-        self._after(0, self._block, ours=False)
+        self._outside(0, self._block)
         for number in range(self.orders):
-            self._after(self._client.between(0, self.swarm.arrival_ms), lambda n=number: self._arrive(n), ours=False)  # type: ignore[misc]
+            self._outside(self._client.between(0, self.swarm.arrival_ms), self._arrive, number)
+        agenda, moments, clock, store = self._agenda, self._moments, self.clock, self.store
         quiet_after: int | None = None
-        while self._heap:
-            due, _, owner, call = heapq.heappop(self._heap)
-            self.now = due
-            if owner is None or owner == self.generation:
-                call()
-            if self._arrivals == 0 and self.up and not self.store.any_open():
+        while moments:
+            clock.now = now = heapq.heappop(moments)
+            for owner, call, arguments in agenda[now]:  # which grows by what is to be done at once
+                if owner is None or owner == self.generation:
+                    call(*arguments)
+            del agenda[now]
+            if self._arrivals == 0 and self.up and not store.any_open():
                 if quiet_after is None:  # go on until whatever was sent has landed or died
-                    quiet_after = self.now + (self.swarm.valid_slots + 2) * SLOT_MS + 10 * self.swarm.send_ms_max
-                if self.now > quiet_after:
-                    return
-            elif self.now > self.swarm.arrival_ms + PATIENCE_MS:
-                self.broken.append(f"I10 {len(self.store.open_ids())} orders have not ended in time")
-                return
+                    quiet_after = now + (self.swarm.valid_slots + 2) * SLOT_MS + 10 * self.swarm.send_ms_max
+                if now > quiet_after:
+                    break
+            elif now > self.swarm.arrival_ms + PATIENCE_MS:
+                self.broken.append(f"I10 {len(store.open_ids())} orders have not ended in time")
+                break
+        agenda.clear()  # its calls hold the world: without them it is gone as soon as nobody wants it
 
-    def _fault(self, family: str) -> bool:
-        """True when this fault strikes here."""
-        rate = self._rates[family]
-        if not rate or self._dice.roll() % MILLION >= rate or self.now > self._faults_end:
-            return False
-        self.counts[family] += 1
-        return True
-
-    def _note(self, order_id: str, what: str) -> None:
+    def _note(self, order_id: str, *what: object) -> None:
         if self._trace is not None:
-            self._trace(f"{self.now:>8} ms  height {self.chain.height():>4}  {order_id[-6:]:>6}  {what}")
+            words = " ".join(map(str, what))
+            self._trace(f"{self.clock.now:>8} ms  height {self.chain.height():>4}  {order_id[-6:]:>6}  {words}")
 
     # the chain
 
@@ -189,7 +224,7 @@ class World:
         if self._fault("pool_drained"):
             self._shock(5_000_000)
         if self._fault("clock_jump"):
-            self._wall_offset += self._dice.pick((-3_600_000, 3_600_000, -WALL_START_MS // 2))
+            self.clock.wall_offset += self._dice.pick((-3_600_000, 3_600_000, -WALL_START_MS // 2))
         self.chain.make_block()
         height = self.chain.height()
         waiting, self._for_block = self._for_block, []
@@ -198,10 +233,10 @@ class World:
             if generation != self.generation:
                 continue
             if height > beyond:
-                self._after(1, lambda living=living: self._resume(living, height))  # type: ignore[misc]
+                self._after(1, self._resume, living, height)
             else:
                 self._for_block.append(entry)
-        self._after(SLOT_MS, self._block, ours=False)
+        self._outside(SLOT_MS, self._block)
 
     def _shock(self, ppm: int) -> None:
         listing = self._dice.pick(self.chain.listings)
@@ -211,7 +246,7 @@ class World:
 
     def _arrive(self, number: int) -> None:
         if not self.up:
-            self._after(500, lambda: self._arrive(number), ours=False)
+            self._outside(500, self._arrive, number)
             return
         self._arrivals -= 1
         token_in, token_out, units = self._client.pick(_PAIRS)
@@ -236,14 +271,15 @@ class World:
             self.counts["refused for funds"] += 1
             return
         _, held = self.wallet.balances()[token_in]
-        if held > self.chain.balances()[token_in]:
-            self.broken.append(f"I8 {held} {token_in} are held, the wallet has {self.chain.balances()[token_in]}")
-        event = Pending(self.now_ms(), request)
+        has = self.chain.accounts()[WALLET, token_in]
+        if held > has:
+            self.broken.append(f"I8 {held} {token_in} are held, the wallet has {has}")
+        event = Pending(self.clock.now_ms(), request)
         self._commit(begin(order_id, event), event, self._accept)
         if self._client.chance(self.swarm.rate("cancel")):
-            self._after(self._client.between(0, 4_000), lambda: self._cancel(order_id), ours=False)
+            self._outside(self._client.between(0, 4_000), self._cancel, order_id)
 
-    def _accept(self, answer: "Order | Superseded") -> None:
+    def _accept(self, answer: Order | Superseded) -> None:
         if isinstance(answer, Order):
             self.accepted.add(answer.order_id)
             self._tell(answer)
@@ -252,18 +288,22 @@ class World:
         order = self.store.order(order_id)
         if not self.up or order is None:
             return
-        event = Cancelled(self.now_ms(), "by request")
+        event = Cancelled(self.clock.now_ms(), "by request")
         try:
             cancelled = apply(order, event)
         except IllegalStep:
             self.counts["cancel too late"] += 1
             return
         self.counts["cancel"] += 1
-        self._commit(cancelled, event, lambda answer: self._tell(answer) if isinstance(answer, Order) else None)
+        self._commit(cancelled, event, self._cancelled)
+
+    def _cancelled(self, answer: Order | Superseded) -> None:
+        if isinstance(answer, Order):
+            self._tell(answer)
 
     def _tell(self, order: Order) -> None:
         if order.status.final:
-            self.told.append(Told(self.now, order))
+            self.told.append(Told(self.clock.now, order))
 
     # the engine: start, crash, journal, queue
 
@@ -290,22 +330,21 @@ class World:
         self._note("", "CRASH")
         long = self._dice.chance(200_000)
         down_ms = self._dice.between(10, 500) if not long else (self.swarm.valid_slots + 2) * SLOT_MS
-        self._after(down_ms, self._start, ours=False)
+        self._outside(down_ms, self._start)
 
-    def _commit(self, order: Order, event: Event, then: Callable[[Any], None]) -> None:
-        self._after(self._dice.between(0, self.swarm.commit_ms_max), lambda: self._write(order, event, then))
+    def _commit(self, order: Order, event: Event, then: Callable[..., None], *whose: Living) -> None:
+        """Puts it on disk, and then calls `then` with whose life it is, if it is one's, and what came of it."""
+        self._after(self._dice.between(0, self.swarm.commit_ms_max), self._write, order, event, then, whose)
 
-    def _write(self, order: Order, event: Event, then: Callable[[Any], None]) -> None:
+    def _write(self, order: Order, event: Event, then: Callable[..., None], whose: tuple[Living, ...]) -> None:
         try:
             recorded = self.store.commit(order, event)
         except Superseded as lost:
             self.counts["superseded"] += 1
-            self._after(0, partial(then, lost))
+            self._after(0, then, *whose, lost)
             return
-        self.digest.update(self.store.log[-1][0].encode())
-        self.digest.update(self.store.log[-1][1])
         self._count(order, event)
-        self._note(order.order_id, f"{type(event).__name__} (version {order.version})")
+        self._note(order.order_id, type(event).__name__, "version", order.version)
         if self._fault("crash"):
             self._crash()  # on disk, and nobody was told
             return
@@ -316,18 +355,17 @@ class World:
             self.wallet.release(order.order_id)
         if order.version == 1:
             self.put(order.order_id)
-        answer = recorded.order
-        self._after(0, lambda: then(answer))
+        self._after(0, then, *whose, recorded.order)
 
     def _count(self, order: Order, event: Event) -> None:
-        self.counts[f"event {type(event).__name__}"] += 1
-        if isinstance(event, Routing) and event.previous_error_code is not None:
+        self.counts[_COUNTED[type(event)]] += 1
+        if type(event) is Routing and event.previous_error_code is not None:
             self.counts[f"set back: {event.previous_error_code}"] += 1
-        elif isinstance(event, Failed):
+        elif type(event) is Failed:
             self.counts[f"failed: {event.error_code}"] += 1
-        elif isinstance(event, Confirmed) and order.order_id in self._unanswered:
+        elif type(event) is Confirmed and order.order_id in self._unanswered:
             self.counts["confirmed after a lost answer"] += 1
-        elif isinstance(event, Unanswered):
+        elif type(event) is Unanswered:
             self._unanswered.add(order.order_id)
 
     def put(self, order_id: str) -> None:
@@ -338,7 +376,7 @@ class World:
         for _ in range(times):
             late_ms = self._dice.between(100, 10_000) if self._fault("task_late") else self._dice.between(0, 5)
             self._queued[order_id] = self._queued.get(order_id, 0) + 1
-            self._after(late_ms, lambda: self._work(order_id))
+            self._after(late_ms, self._work, order_id)
 
     def waiting(self) -> set[str]:
         """The ids that are in the queue."""
@@ -359,11 +397,11 @@ class World:
             if order is None or order.status.final:
                 self._hands.drop(order_id)
                 return
-            living = Living(order, self._rules, self.now_ms)
+            living = Living(order, self._rules, self.clock.now_ms)
         self._settling.discard(order_id)
         self._advance(living)
 
-    def _resume(self, living: Living, result: object) -> None:
+    def _resume(self, living: Living, result: object = None) -> None:
         living.resume(result)
         self._advance(living)
 
@@ -379,32 +417,12 @@ class World:
         if self._fault("crash"):
             self._crash()
             return
-        self._perform(living, effect)
+        _PERFORM[type(effect)](self, living, effect)
 
-    def _perform(self, living: Living, effect: Effect) -> None:
-        match effect:
-            case Record():
-                self._commit(
-                    apply(effect.order, effect.event), effect.event, lambda answer: self._recorded(living, answer)
-                )
-            case AskVenues() | Build() if living.order_id in self._settling:
-                self._hands.park(living)
-                self.put(living.order_id)
-            case AskVenues(ask=ask):
-                self._ask(living, ask)
-            case Build():
-                self._build(living, effect)
-            case Send():
-                self._send(living, effect)
-            case Height() | LookUp():
-                self._settling.add(living.order_id)
-                self._look(living, effect)
-            case NextBlock(beyond=beyond):
-                self._settling.add(living.order_id)
-                self._for_block.append((beyond, self.generation, living))
-            case Pause(duration_ms=duration_ms):
-                self._settling.add(living.order_id)
-                self._after(duration_ms, lambda: self._resume(living, None))
+    # effects
+
+    def _record(self, living: Living, effect: Record) -> None:
+        self._commit(apply(effect.order, effect.event), effect.event, self._recorded, living)
 
     def _recorded(self, living: Living, answer: Order | Superseded) -> None:
         if isinstance(answer, Superseded):
@@ -413,14 +431,16 @@ class World:
         self._tell(answer)
         self._resume(living, answer)
 
-    def _ask(self, living: Living, ask: Ask) -> None:
-        def answer() -> None:
-            offers = tuple(self._offer(venue, ask) for venue in self.venues)
-            late_ms = self._dice.between(400, 6_000) if self._fault("venue_slow") else 0
-            self._after(half_ms + late_ms, lambda: self._resume(living, offers))
+    def _ask(self, living: Living, effect: AskVenues) -> None:
+        if living.order_id in self._settling:
+            self._back_to_a_worker(living)
+        else:
+            self._after(self.swarm.quote_ms // 2, self._asked, living, effect.ask)
 
-        half_ms = self.swarm.quote_ms // 2
-        self._after(half_ms, answer)
+    def _asked(self, living: Living, ask: Ask) -> None:
+        offers = tuple([self._offer(venue, ask) for venue in self.venues])
+        late_ms = self._dice.between(400, 6_000) if self._fault("venue_slow") else 0
+        self._after(self.swarm.quote_ms // 2 + late_ms, self._resume, living, offers)
 
     def _offer(self, venue: SimulatedVenue, ask: Ask) -> Offer:
         if self._fault("venue_down"):
@@ -430,42 +450,67 @@ class World:
         return offer_of(venue, ask)
 
     def _build(self, living: Living, effect: Build) -> None:
-        if self._fault("venue_down"):
-            self._after(1, lambda: self._throw(living, VenueUnavailable("the venue does not build")))
-            return
-        transaction = self._venue_of[effect.quote.dex].build(effect.ask, effect.quote, effect.min_out, effect.nonce)
-        self._after(self._dice.between(0, 20), lambda: self._resume(living, transaction))
+        if living.order_id in self._settling:
+            self._back_to_a_worker(living)
+        elif self._fault("venue_down"):
+            self._after(1, self._throw, living, VenueUnavailable("the venue does not build"))
+        else:
+            transaction = self._venue_of[effect.quote.dex].build(effect.ask, effect.quote, effect.min_out, effect.nonce)
+            self._after(self._dice.between(0, 20), self._resume, living, transaction)
+
+    def _back_to_a_worker(self, living: Living) -> None:
+        self._hands.park(living)
+        self.put(living.order_id)
 
     def _send(self, living: Living, effect: Send) -> None:
+        transaction = effect.transaction
         copies = 0 if self._fault("send_dropped") else 2 if self._fault("send_doubled") else 1
         for _ in range(copies):
             most = self.swarm.send_ms_max * (5 if self._fault("send_late") else 1)
-            self._after(self._dice.between(1, most), partial(self.chain.send, effect.transaction), ours=False)
-        if effect.transaction.signature in self._sent:
-            self.counts["landed twice sent"] += self.chain.look_up(effect.transaction.signature) is not None
-        self._sent.add(effect.transaction.signature)
-        self._note(living.order_id, f"sent {effect.transaction.signature[:6]} {copies}x")
+            self._outside(self._dice.between(1, most), self.chain.send, transaction)
+        if transaction.signature in self._sent:
+            self.counts["landed twice sent"] += self.chain.look_up(transaction.signature) is not None
+        self._sent.add(transaction.signature)
+        self._note(living.order_id, "sent", transaction.signature[:6], f"{copies}x")
         if self._fault("answer_lost"):
-            lost = OutcomeUnknown("no answer to the sending within 2000 ms")
-            self._after(DEADLINE_MS, lambda: self._throw(living, lost))
+            self._after(DEADLINE_MS, self._throw, living, OutcomeUnknown("no answer to the sending within 2000 ms"))
         else:
-            self._after(self._dice.between(1, self.swarm.send_ms_max), lambda: self._resume(living, None))
+            self._after(self._dice.between(1, self.swarm.send_ms_max), self._resume, living)
 
     def _look(self, living: Living, effect: Height | LookUp) -> None:
+        self._settling.add(living.order_id)
         if self._fault("status_unreachable"):
-            self._after(50, lambda: self._throw(living, VenueUnavailable("the status cannot be asked")))
-            return
-
-        def ask() -> None:
-            seen = self.chain.height() if isinstance(effect, Height) else self.chain.look_up(effect.signature)
-            self._after(self._dice.between(0, most), lambda: self._resume(living, seen))
-
-        if self._fault("status_slow"):
+            self._after(50, self._throw, living, VenueUnavailable("the status cannot be asked"))
+        elif self._fault("status_slow"):
             most = self.swarm.status_ms_max
-            self._after(self._dice.between(0, most), ask)
+            self._after(self._dice.between(0, most), self._see, living, effect, most)
         else:
-            most = 2
-            ask()
+            self._see(living, effect, 2)
+
+    def _see(self, living: Living, effect: Height | LookUp, answer_ms_max: int) -> None:
+        seen = self.chain.look_up(effect.signature) if type(effect) is LookUp else self.chain.height()
+        self._after(self._dice.between(0, answer_ms_max), self._resume, living, seen)
+
+    def _wait(self, living: Living, effect: NextBlock) -> None:
+        self._settling.add(living.order_id)
+        self._for_block.append((effect.beyond, self.generation, living))
+
+    def _pause(self, living: Living, effect: Pause) -> None:
+        self._settling.add(living.order_id)
+        self._after(effect.duration_ms, self._resume, living)
+
+
+# A table, not a `match`: that costs several look-ups per effect, and a life has two dozen of them.
+_PERFORM: dict[type[Effect], Callable[[World, Living, Any], None]] = {
+    Record: World._record,
+    AskVenues: World._ask,
+    Build: World._build,
+    Send: World._send,
+    Height: World._look,
+    LookUp: World._look,
+    NextBlock: World._wait,
+    Pause: World._pause,
+}
 
 
 class _Liar:

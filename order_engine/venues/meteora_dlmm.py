@@ -264,12 +264,14 @@ class Pool(msgspec.Struct, frozen=True, dict=True, tag_field="model", tag="meteo
         if a_to_b:
             touched.reverse()
         first = index if a_to_b else index - len(touched) + 1
+        bins = list(self.bins)
+        bins[first : first + len(touched)] = touched
         active_id = self.first_bin_id + index
         return Pool(
             self.parameters,
             active_id,
             self.first_bin_id,
-            (*self.bins[:first], *touched, *self.bins[first + len(touched) :]),
+            tuple(bins),
             index_reference,
             volatility,
             volatility_reference,
