@@ -56,9 +56,7 @@ def assemble(home: Home, settings: Settings, on_fatal: Callable[[str], None], cl
     def hand_over(living: Living) -> None:
         settlement.watch(living)
 
-    workers = Workers(
-        journal, venues, rules, hands, clock.now_ms, quoting, settings.quote_deadline_ms, hand_over, halt
-    )
+    workers = Workers(journal, venues, rules, hands, clock.now_ms, quoting, settings.quote_deadline_ms, hand_over, halt)
     queue = WorkQueue(home.queue, settings.workers, workers.work, clock)
     settlement = SettlementWatch(journal, chain, clock, hands, queue.put, halt)
     return Engine(

@@ -82,8 +82,13 @@ class Write:
         self.order = order
         self.event = event
         self.then = then
-        self.before = before  # without which this makes no sense, whatever versions say
+        self.before = before  # a record that nobody waited for, and without which this one makes no sense
         self.stored = False
+
+    @property
+    def is_groundless(self) -> bool:
+        """True when what this rests on was not stored. Versions do not tell: somebody else may have made the same number."""
+        return self.before is not None and not self.before.stored
 
 
 class Journal:
@@ -105,7 +110,9 @@ class Journal:
             self._page_size: int = self._db.execute("PRAGMA page_size").fetchone()[0]
             self._seq: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0]
         self._idle_readers: deque[sqlite3.Connection] = deque()
-        self._open: dict[str, Order] = {}  # those that this process has written and that are not final, as they are on disk
+        self._open: dict[
+            str, Order
+        ] = {}  # those that this process has written and that are not final, as they are on disk
         self._inbox: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
         self.commits = 0
         self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
@@ -243,7 +250,7 @@ class Journal:
             if found.rowcount == 0:
                 return KeyTaken(str(request.client_order_id))
         else:
-            if write.before is not None and not write.before.stored:
+            if write.is_groundless:
                 return Superseded(order.order_id)
             now = (order.status.value, order.version, self._epoch, order.routed_dex, state)
             found = self._db.execute(_UPDATE, (*now, order.order_id, order.version - 1))

@@ -98,6 +98,12 @@ MUTANTS = (
         "        if order.version == 1 and order_id in self._versions:",
     ),
     Mutant(
+        "a record rests on one that was not stored",
+        "order_engine.journal",
+        "        return self.before is not None and not self.before.stored",
+        "        return self.before is not None and self.before.order is None",
+    ),
+    Mutant(
         "no sweeper: what the queue lost stays lost",
         "order_engine.recovery",
         "    missing = hands.missing(journal.open_ids(), queued)",

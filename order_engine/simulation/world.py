@@ -27,7 +27,7 @@ from order_engine.execution import (
     Rules,
     Send,
 )
-from order_engine.journal import Superseded
+from order_engine.journal import Superseded, Write
 from order_engine.lifecycle import IllegalStep, apply, begin
 from order_engine.orders import Order, OrderRequest, Status
 from order_engine.quotes import Ask, Declined, Offer, Quote
@@ -83,6 +83,7 @@ class World:
         "_arrivals",
         "_client",
         "_dice",
+        "_due",
         "_fault",
         "_for_block",
         "_hands",
@@ -129,6 +130,7 @@ class World:
         # time
         self._agenda: defaultdict[int, list[_Due]] = defaultdict(list)  # what is to be done at which millisecond
         self._moments: list[int] = []  # a heap of those milliseconds
+        self._due: dict[Write, int] = {}  # records on their way to the disk, and when they will be there
         self.generation = 0
         self.up = False
         # the other system
@@ -275,7 +277,7 @@ class World:
         if held > has:
             self.broken.append(f"I8 {held} {token_in} are held, the wallet has {has}")
         event = Pending(self.clock.now_ms(), request)
-        self._commit(begin(order_id, event), event, self._accept)
+        self._commit(Write(begin(order_id, event), event, None), self._accept)
         if self._client.chance(self.swarm.rate("cancel")):
             self._outside(self._client.between(0, 4_000), self._cancel, order_id)
 
@@ -295,7 +297,7 @@ class World:
             self.counts["cancel too late"] += 1
             return
         self.counts["cancel"] += 1
-        self._commit(cancelled, event, self._cancelled)
+        self._commit(Write(cancelled, event, None), self._cancelled)
 
     def _cancelled(self, answer: Order | Superseded) -> None:
         if isinstance(answer, Order):
@@ -327,22 +329,36 @@ class World:
     def _crash(self) -> None:
         self.generation += 1
         self.up = False
+        self._due.clear()
         self._note("", "CRASH")
         long = self._dice.chance(200_000)
         down_ms = self._dice.between(10, 500) if not long else (self.swarm.valid_slots + 2) * SLOT_MS
         self._outside(down_ms, self._start)
 
-    def _commit(self, order: Order, event: Event, then: Callable[..., None], *whose: Living) -> None:
-        """Puts it on disk, and then calls `then` with whose life it is, if it is one's, and what came of it."""
-        self._after(self._dice.between(0, self.swarm.commit_ms_max), self._write, order, event, then, whose)
+    def _commit(self, write: Write, then: Callable[..., None], *whose: Living) -> None:
+        """Puts it on disk, and then calls `then` with whose life it is, if it is one's, and what came of it.
 
-    def _write(self, order: Order, event: Event, then: Callable[..., None], whose: tuple[Living, ...]) -> None:
+        What is written of one order is written in the order in which it was given.
+        """
+        delay_ms = self._dice.between(0, self.swarm.commit_ms_max)
+        last = write.before
+        if last is not None and last in self._due:
+            delay_ms = max(delay_ms, self._due[last] - self.clock.now)
+        self._due[write] = self.clock.now + delay_ms
+        self._after(delay_ms, self._write, write, then, whose)
+
+    def _write(self, write: Write, then: Callable[..., None], whose: tuple[Living, ...]) -> None:
+        order, event = write.order, write.event
+        del self._due[write]
         try:
+            if write.is_groundless:
+                raise Superseded(order.order_id)
             recorded = self.store.commit(order, event)
         except Superseded as lost:
             self.counts["superseded"] += 1
             self._after(0, then, *whose, lost)
             return
+        write.stored, write.before = True, None
         self._count(order, event)
         self._note(order.order_id, type(event).__name__, "version", order.version)
         if self._fault("crash"):
@@ -422,7 +438,17 @@ class World:
     # effects
 
     def _record(self, living: Living, effect: Record) -> None:
-        self._commit(apply(effect.order, effect.event), effect.event, self._recorded, living)
+        write = Write(apply(effect.order, effect.event), effect.event, None, living.unwaited)
+        if effect.wait:
+            living.unwaited = None
+            self._commit(write, self._recorded, living)
+        else:
+            living.unwaited = write
+            self._commit(write, self._nobody_waits)
+            self._after(0, self._resume, living, write.order)
+
+    def _nobody_waits(self, answer: Order | Superseded) -> None:
+        """The life has gone on: if this was not stored, its next record will not be either."""
 
     def _recorded(self, living: Living, answer: Order | Superseded) -> None:
         if isinstance(answer, Superseded):
