@@ -14,7 +14,11 @@ from order_engine.simulation.run import replay, run
 from order_engine.simulation.swarm import FAMILIES
 
 LIVES = 20_000
-RARE = {"set back: transaction_rejected", "small_wallet"}  # a long run must meet them, a short one may not
+RARE = {
+    "set back: transaction_rejected",
+    "failed: no_route",
+    "small_wallet",
+}  # a long run must meet them, a short one may not
 
 
 def _oee(*words: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

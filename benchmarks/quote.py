@@ -1,0 +1,108 @@
+"""A quote over two venues with all delays 0: through HTTP, one at a time on one connection; and the routing alone, in this process.
+
+Routing is asking both venues and choosing between their offers, by the engine's own functions on a simulated chain as it begins, in
+microseconds per call over many calls. The empty Litestar route, asked in the same way in the same run, is what HTTP alone takes.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from benchmarks.daemon import CLOCK, Failed, scratch_daemon
+from benchmarks.load import Exchange, request
+from benchmarks.reference import empty_route
+from benchmarks.report import Figure, Findings, Plan, percentile, ratio
+from order_engine.clock import SystemClock
+from order_engine.quotes import Ask
+from order_engine.router import Limits, ask_venues, best_route
+from order_engine.venues import meteora, raydium
+from order_engine.venues.simulated.chain import SimulatedChain, Timing
+from order_engine.venues.simulated.ledger import Ledger
+from order_engine.venues.simulated.venue import SimulatedVenue
+
+ABOUT = "a quote over two venues"
+PATH = "/api/quote?inputToken=SOL&outputToken=USDC&amount=1.5"
+ASK = Ask("SOL", "USDC", 1_500_000_000)
+LIMITS = Limits(slippage_bps=50, max_impact_bps=300, floor=None)
+
+
+def run(plan: Plan) -> Findings:
+    """Quotes through HTTP, and what of that is routing."""
+    quotes, calls = plan.size(2_000, 100), plan.size(5_000, 300)
+    halves, tails, empty, asking, choosing, routing = ([] for _ in range(6))
+    with scratch_daemon(plan.folder) as daemon, empty_route() as port:
+        for _ in range(plan.runs):
+            took = asyncio.run(times(daemon.port, request("GET", PATH, b"", daemon.authorization), quotes))
+            halves.append(percentile(took, 50))
+            tails.append(percentile(took, 99))
+            empty.append(percentile(asyncio.run(times(port, request("GET", "/"), quotes)), 50))
+            asked, chosen = in_process(plan.folder, calls)
+            asking.append(asked)
+            choosing.append(chosen)
+            routing.append(asked + chosen)
+    ours, nothing = Figure("quote through HTTP, p50", "ms", halves, at_most=1), Figure("empty route, p50", "ms", empty)
+    return Findings(
+        f"{quotes:,} quotes one at a time, {calls:,} calls of the routing, delays 0",
+        [
+            ours,
+            Figure("quote through HTTP, p99", "ms", tails),
+            nothing,
+            ratio("quotes per empty request", ours, nothing),
+            Figure("asking two venues", "µs", asking),
+            Figure("choosing the route", "µs", choosing),
+            Figure("routing: both", "µs", routing, at_most=60),
+        ],
+    )
+
+
+async def times(port: int, raw: bytes, count: int) -> list[float]:
+    """The milliseconds of each of so many requests, one at a time on one connection."""
+    exchange = await Exchange.open(port)
+    took = []
+    for number in range(count + 20):
+        begun = CLOCK.steady_ms()
+        status, body = await exchange.send(raw)
+        if number >= 20:  # warm
+            took.append(CLOCK.steady_ms() - begun)
+        if status != 200:
+            raise Failed(f"{status} {body[:200]!r}")
+    exchange.close()
+    return took
+
+
+def in_process(folder: Path, calls: int) -> tuple[float, float]:
+    """Microseconds of asking both venues, and of choosing between their offers."""
+    with tempfile.TemporaryDirectory(prefix="chain-", dir=folder) as place, ThreadPoolExecutor(1) as executor:
+        chain = a_chain(Path(place) / "chain.db")
+        try:
+            venues = venues_of(chain)
+            offers = ask_venues(venues, ASK, 2_000, executor)
+            asking = microseconds(lambda: ask_venues(venues, ASK, 2_000, executor), calls)
+            return asking, microseconds(lambda: best_route(ASK, offers, LIMITS), calls)
+        finally:
+            chain.stop()
+
+
+def a_chain(path: Path) -> SimulatedChain:
+    """A chain that makes no blocks of its own, and waits for nothing."""
+    timing = Timing(slot_ms=0, landing_slots_min=1, landing_slots_max=1, valid_slots=150)
+    return SimulatedChain(Ledger(path, 7, 0), timing, SystemClock())
+
+
+def venues_of(chain: SimulatedChain) -> list[SimulatedVenue]:
+    """Both venues, which answer at once."""
+    return [SimulatedVenue(name, chain, SystemClock(), quote_ms=0) for name in (raydium.NAME, meteora.NAME)]
+
+
+def microseconds(call: Callable[[], object], calls: int) -> float:
+    """What one of so many calls takes: the median of ten parts, so that a moment in which somebody else ran is left out."""
+    part = max(calls // 10, 1)
+    took = []
+    for _ in range(10):
+        begun = CLOCK.steady_ms()
+        for _ in range(part):
+            call()
+        took.append((CLOCK.steady_ms() - begun) / part * 1_000)
+    return percentile(took, 50)
