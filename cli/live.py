@@ -27,7 +27,7 @@ class Live:
 
     def __init__(self, output: Output, orders: Sequence[Record], stream: TextIO) -> None:
         self._paint = Paint(stream, output.color)
-        self._stories = {str(order["orderId"]): Story(str(order["orderId"]), order) for order in orders}
+        self._stories = {str(order["orderId"]): Story.of(order) for order in orders}  # the first frame is right already
         self._console = Console(
             file=stream,
             force_terminal=True,

@@ -65,7 +65,7 @@ class Output:
         if self.json:
             self.line(to_json(record))
         elif self.field is not None:
-            self.line(_bare(record[_field_name(self.field, list(record))]))
+            self.line(bare(record[_field_name(self.field, list(record))]))
         elif self.quiet:
             self.line(clean(str(id_)))
         else:
@@ -124,7 +124,8 @@ def _field_name(name: str, fields: list[str]) -> str:
     raise Malformed(f"{name[:40]!a} is not a field of this record.", field="--field", hint=shown)
 
 
-def _bare(value: object) -> str:
+def bare(value: object) -> str:
+    """A value of a record as text: nothing for what is absent, anything but text as JSON."""
     if value is None:
         return ""
     return clean(value) if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

@@ -1,6 +1,6 @@
 """Every command: its name, where it is, one line about it. Nothing here is imported before its command runs.
 
-A new command is a new line: `dashboard` will be one.
+A new command is a new line.
 """
 
 from collections.abc import Mapping
@@ -68,6 +68,9 @@ COMMANDS: Mapping[str, Entry | Group] = {
     "events": Entry("cli.commands.events:events", "Print what happened, and what happens.", "Orders"),
     "cancel": Entry("cli.commands.cancel:cancel", "Cancel orders that are not sent yet.", "Orders"),
     "retry": Entry("cli.commands.retry:retry", "Place an order that was not executed anew.", "Orders"),
+    "dashboard": Entry(
+        "cli.commands.dashboard:dashboard", "Show orders, venues, wallet and log full-screen, live.", "Orders"
+    ),
     "quote": Entry("cli.commands.quote:quote", "Compare venues; nothing is placed.", "Market"),
     "balances": Entry("cli.commands.balances:balances", "Show what the wallet has.", "Market"),
     "venues": Entry("cli.commands.venues:venues", "Show the venues and how they serve.", "Market"),
@@ -80,6 +83,9 @@ COMMANDS: Mapping[str, Entry | Group] = {
     "sim": Group(SIM, "The simulated world: its faults, and the proofs.", "Engine"),
     "doctor": Entry("cli.commands.doctor:doctor", "Check that everything is in order.", "Engine"),
     "config": Group(CONFIG, "Show and change the settings.", "Engine"),
+    "completion": Entry(
+        "cli.commands.completion:completion", "Print the script that completes oee in your shell.", "Engine"
+    ),
     "help": Entry("cli.commands.help:help_", "Explain a command or a topic.", "Engine"),
     "version": Entry("cli.commands.version:version", "Print the version.", "Engine"),
 }

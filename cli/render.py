@@ -60,7 +60,7 @@ def _sentences(order: Record, state: str) -> list[str]:
         case "failed":
             return [
                 f"{order['errorCode']} after {_times(order['attempts'])}: {order['error']}",
-                f"Nothing was sold. Again: oee retry {short_id(order['orderId'])}",
+                f"Nothing was sold. {_next_step(order)}",
             ]
         case "cancelled" | "expired":
             return ["Nothing was sold."]
@@ -71,6 +71,21 @@ def _sentences(order: Record, state: str) -> list[str]:
             ]
         case _:
             return ["The order goes on."]
+
+
+def _next_step(order: Record) -> str:
+    """What a person can do about a failed order: what has a chance, not the same once more."""
+    again = f"oee retry {short_id(order['orderId'])}"
+    match order["errorCode"]:
+        case "slippage_exceeded" if not order["minOutput"]:
+            from order_engine.amounts import MAX_SLIPPAGE_BPS
+
+            more = order["slippageBps"] * 3 // 20 * 10 + 10  # half as much again, in whole tens
+            return f"Again with more room: {again} --slippage {min(more, MAX_SLIPPAGE_BPS)}bps"
+        case "price_impact_too_high":
+            return "Sell less at a time, or allow more: --max-impact"
+        case _:
+            return f"Again: {again}"
 
 
 def _against_quote(order: Record) -> str:

@@ -1,4 +1,4 @@
-"""The story of one order as its events tell it: pure, so that what `watch` and `show` draw can be tested without either."""
+"""The story of one order as its events tell it: pure, so that what is drawn of it can be tested without a terminal."""
 
 from typing import Any
 
@@ -21,14 +21,43 @@ class Story:
         self.request: Record = order or {}
         self.started_at = ms_of(order["createdAt"]) if order else 0
         self.updated_at = self.started_at
+        self.seq = 0  # of the newest event that is in here
         # Of the latest attempt: state, and when it was reached (unix ms).
         self.steps: list[tuple[str, int]] = [("pending", self.started_at)] if order else []
         self.attempt = 0
         self.setback: str | None = None
         self.quotes: list[Record] = []
         self.routed_dex: str | None = None
+        self.pool: str | None = None
+        self.route_reason: str | None = None
+        self.reason: str | None = None  # why cancelled, why unanswered
+        self.quoted_output: str | None = None
+        self.min_output: str | None = None  # what the transaction insists on
         self.tx_hash: str | None = None
         self.last_valid_height: int | None = None
+        self.amount_out: str | None = None
+        self.executed_price: str | None = None
+        self.fee: str | None = None
+        self.fee_token: str | None = None
+        self.error: str | None = None
+        self.error_code: str | None = None
+
+    @classmethod
+    def of(cls, order: Record) -> "Story":
+        """The story as far as an order's record tells it: where it stands, without the steps between."""
+        story = cls(str(order["orderId"]), order)
+        story.state = state_of(order)
+        story.seq = int(order["seq"])
+        story.updated_at = ms_of(order["updatedAt"])
+        story.attempt = int(order["attempts"])
+        story.routed_dex, story.quoted_output = order["routedDex"], order["quotedOutput"]
+        story.tx_hash, story.last_valid_height = order["txHash"], order["lastValidHeight"]
+        story.amount_out, story.executed_price = order["amountOut"], order["executedPrice"]
+        story.fee, story.fee_token = order["fee"], order["feeToken"]
+        story.error, story.error_code = order["error"], order["errorCode"]
+        if story.state != "pending":
+            story.steps.append((story.state, story.updated_at))
+        return story
 
     @property
     def final(self) -> bool:
@@ -40,6 +69,7 @@ class Story:
         at = ms_of(event["timestamp"])
         self.state = state_of(event)
         self.updated_at = at
+        self.seq = int(event["seq"])
         match event["status"]:
             case "pending":
                 self.request, self.started_at, self.steps = event, at, [("pending", at)]
@@ -47,13 +77,17 @@ class Story:
                 self._begin_attempt(event, at)
             case "building":
                 self.quotes, self.routed_dex = event["quotes"], event["routedDex"]
+                self.pool, self.route_reason, self.quoted_output = event["pool"], event["reason"], event["quotedOutput"]
                 self.steps.append(("building", at))
             case "submitted" if self.state == "submitted":
                 self.tx_hash, self.last_valid_height = event["txHash"], event["lastValidHeight"]
+                self.min_output = event["minOutput"]
                 self.steps.append(("submitted", at))
             case "submitted":  # and its answer was lost
+                self.reason = event["reason"]
                 self.steps.append(("unknown", at))
             case final:
+                self._end(event)
                 self.steps.append((final, at))
 
     def _begin_attempt(self, event: Record, at: int) -> None:
@@ -61,4 +95,16 @@ class Story:
         if event.get("previousErrorCode"):
             self.setback = f"{event['previousErrorCode']}: {event['previousError']}"
         self.quotes, self.routed_dex, self.tx_hash, self.last_valid_height = [], None, None, None
+        self.pool, self.route_reason, self.reason = None, None, None
+        self.quoted_output, self.min_output = None, None
         self.steps = [step for step in self.steps if step[0] == "pending"] + [("routing", at)]
+
+    def _end(self, event: Record) -> None:
+        match event["status"]:
+            case "confirmed":
+                self.amount_out, self.executed_price = event["amountOut"], event["executedPrice"]
+                self.fee, self.fee_token = event["fee"], event["feeToken"]
+            case "failed":
+                self.error, self.error_code, self.attempt = event["error"], event["errorCode"], event["attempts"]
+            case _:
+                self.reason = event.get("reason")

@@ -1,7 +1,9 @@
 """The help topics, made from the tables that the code itself uses, so that they cannot say anything else than it does."""
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
+from cli.dashboard.keys import KEYS, PAGES
 from cli.exits import MEANINGS
 from cli.paint import LOOKS, Line
 from cli.render import table
@@ -34,35 +36,109 @@ characters; - reads ids from standard input, also out of the records of --json.
 
 The states of an order:"""
 
-_PIPELINES = """# sell, then spend exactly what came in
-out=$(oee submit SOL USDC 1.5 --wait --field amountOut) && oee submit USDC JUP "$out" --wait
 
-# every failure, live, as a table
-oee events -f --type failed --json | jq --unbuffered -r '[.timestamp,.orderId,.errorCode,.error]|@tsv'
+class Pipeline(NamedTuple):
+    """A command line to start from. A test runs every one, exactly as it stands here."""
 
-# hourly from cron; the key makes a double run harmless
-oee submit USDC SOL 25 --key "dca-$(date -u +%Y%m%dT%H)" --slippage 30bps -q --no-input
+    title: str
+    line: str
 
-# decide by outcome
-oee submit SOL USDC 1.5 --wait; case $? in 0) echo filled;; 5|6) echo "no fill";; 7|8) echo "do NOT resend";; 9) oee doctor;; esac
 
-# compare venues
-oee quote SOL USDC 50 --json | jq -r '.quotes[]|[.dex,.amountOut,.priceImpactBps]|@tsv'
-
-# a bot in any language: orders out on stdout, fills back as NDJSON
-python bot.py | oee batch - --wait --json | tee fills.ndjson
-
-# ten at once, then wait for all
-seq 10 | sed 's/.*/{"in":"SOL","out":"USDC","amount":"0.1"}/' | oee batch - -q | oee wait - --timeout 2m
-
-# send again what definitely failed
-oee retry --failed --since 1h
-
-# audit one order
-oee show c5x0r1 --events --json | jq '.events[]|{timestamp,status,routedDex}'
-
-# plain curl; the token is neither in ps nor in the history
-curl -s -H @"$(oee config path auth-header)" "$(oee daemon status --field url)/api/orders?status=open\""""
+PIPELINES = (
+    Pipeline(
+        "from CSV, with a header: in,out,amount,slippage,key", "oee batch orders.csv --wait --json > results.ndjson"
+    ),
+    Pipeline(
+        "sell, then spend exactly what came in",
+        'out=$(oee submit SOL USDC 1.5 --wait --field amountOut) && oee submit USDC JUP "$out" --wait',
+    ),
+    Pipeline(
+        "every failure, live, as a table for grep",
+        "oee events -f --type failed --json | jq --unbuffered -r '[.timestamp,.orderId,.errorCode,.error]|@tsv'",
+    ),
+    Pipeline(
+        "send again, with more room, what failed by slippage",
+        """oee list --status failed --since 1h --json | jq -r 'select(.errorCode=="slippage_exceeded")|.orderId' \\
+ | oee retry - --slippage 80bps""",
+    ),
+    Pipeline(
+        "slippage alarm",
+        """oee events -f --type confirmed --json \\
+ | jq --unbuffered -r 'select(.slippageBps > 30)|"\\(.orderId) \\(.routedDex) \\(.slippageBps) bps"' \\
+ | while read -r l; do notify-send "oee slippage" "$l"; done""",
+    ),
+    Pipeline(
+        "hourly from cron; the key makes a double run harmless (in a crontab write \\% for %)",
+        'oee submit USDC SOL 25 --key "dca-$(date -u +%Y%m%dT%H)" --slippage 30bps -q --no-input',
+    ),
+    Pipeline(
+        "ten slices, stop at the first that does not fill",
+        'for i in $(seq 10); do oee submit SOL USDC 2 --wait --timeout 90s --key "exit-$$-$i" || break; sleep 60; done',
+    ),
+    Pipeline(
+        "decide by outcome",
+        """oee submit SOL USDC 1.5 --wait; case $? in 0) echo filled;; 5|6) echo "no fill";;
+ 7|8) echo "do NOT resend";; 9) oee doctor;; esac""",
+    ),
+    Pipeline(
+        "compare venues",
+        "oee quote SOL USDC 50 --json | jq -r '.quotes[]|[.dex,.netOutput,.priceImpactBps]|@tsv' | column -t",
+    ),
+    Pipeline(
+        "poor man's limit order; --min-out makes the engine, not the shell, hold the limit",
+        """p=$(oee quote SOL USDC 1 --watch 2s --json \\
+ | jq --unbuffered -r '.quotes[]|select((.netOutput // "0"|tonumber) > 150)|.netOutput' | head -n 1)
+[ -n "$p" ] && oee submit SOL USDC 10 --min-out 1495 --wait""",
+    ),
+    Pipeline(
+        "a bot in any language: orders out on stdout, fills back as NDJSON",
+        """python bot.py | oee batch - --wait --json | tee fills.ndjson | jq -s 'map(select(.status=="confirmed"))|length'""",
+    ),
+    Pipeline(
+        "which venue serves me best: by how many bps I got less than quoted",
+        """oee list --since 24h --status confirmed --limit 10000 --json \\
+ | jq -s 'map({dex:.routedDex, bps:(10000*(1-(.amountOut|tonumber)/(.quotedOutput|tonumber)))})
+   |group_by(.dex)|map({dex:.[0].dex, n:length, bps:(map(.bps)|add/length)})'""",
+    ),
+    Pipeline(
+        "ten at once, then wait for all",
+        """seq 10 | sed 's/.*/{"in":"SOL","out":"USDC","amount":"0.1"}/' | oee batch - -q | oee wait - --timeout 2m""",
+    ),
+    Pipeline(
+        "into DuckDB",
+        """oee list --since 30d --limit 100000 --format csv \\
+ | duckdb -c "select routedDex,count(*),sum(amountOut) from read_csv('/dev/stdin') group by 1\"""",
+    ),
+    Pipeline(
+        "into SQLite",
+        "oee list --since 30d --limit 100000 --json | sqlite-utils insert trades.db orders - --nl --pk orderId",
+    ),
+    Pipeline(
+        "webhooks, while you write their receiver",
+        'oee events -f --json | while read -r e; do curl -s -d "$e" http://localhost:3000/hook; done',
+    ),
+    Pipeline(
+        "a test in CI: the bot must survive two rejections",
+        "oee sim fault add slippage --venue raydium --times 2 && pytest tests/bot; oee sim fault clear --all",
+    ),
+    Pipeline("flatten one pair", "oee list --status open --pair SOL/USDC -q | oee cancel -"),
+    Pipeline(
+        "audit one order, by the end of its id",
+        "oee show c5a0f1 --events --json | jq '.events[]|{timestamp,status,routedDex}'",
+    ),
+    Pipeline(
+        "kill switch on a price feed; a feed that dies halts too (and then: oee resume)",
+        "price-feed | awk '$1 < 120 {exit 1}' || oee halt --cancel-open",
+    ),
+    Pipeline(
+        "plain curl; the token is neither in ps nor in the history",
+        'curl -s -H @"$(oee config path auth-header)" "$(oee daemon status --field url)/api/orders?status=open"',
+    ),
+    Pipeline(
+        "the best venue for each of some tokens, four asked at once",
+        "printf '%s\\n' BONK JitoSOL WIF | xargs -P 4 -I {} oee quote SOL {} 1 --json | jq -r '[.outputToken,.best]|@tsv'",
+    ),
+)
 
 
 def exit_codes() -> list[Line]:
@@ -90,7 +166,24 @@ def formatting() -> list[Line]:
 
 def pipelines() -> list[Line]:
     """Command lines to start from."""
-    return [_text(line) for line in _PIPELINES.split("\n")]
+    lines: list[Line] = []
+    for title, line in PIPELINES:
+        lines += [[(f"# {title}", "dim")], *map(_text, line.split("\n")), []]
+    return lines[:-1]
+
+
+def keys() -> list[Line]:
+    """Every key of the dashboard."""
+    rows = [(key.shown, key.help, key.section, ", ".join(sorted(key.pages))) for key in KEYS]
+    shown = [
+        (name, text, section, "everywhere" if where.count(",") == len(PAGES) else where)
+        for name, text, section, where in rows
+    ]
+    return [
+        *table([("KEY", "<"), ("DOES", "<"), ("FOR", "<"), ("ON", "<")], shown),
+        [],
+        _text("A key that cannot act says why. : takes the words of the shell, such as :submit SOL USDC 1."),
+    ]
 
 
 _TONES = ("ok", "warn", "fail")
@@ -100,6 +193,7 @@ TOPICS: Mapping[str, Callable[[], list[Line]]] = {
     "environment": environment,
     "formatting": formatting,
     "pipelines": pipelines,
+    "keys": keys,
 }
 
 

@@ -58,7 +58,9 @@ def settings() -> str:
     """The settings with their built-in values."""
     defaults = Settings()
     names = Settings.__struct_fields__
-    rows = [f"| `{name}` | {'none' if (value := getattr(defaults, name)) is None else f'`{value}`'} |" for name in names]
+    rows = [
+        f"| `{name}` | {'none' if (value := getattr(defaults, name)) is None else f'`{value}`'} |" for name in names
+    ]
     return "\n".join(["| setting | built-in value |", "|---|---|", *rows])
 
 

@@ -29,21 +29,37 @@ def batch(
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the outcomes; print each order as it ends.")] = False,
     timeout: Annotated[
-        str, typer.Option("--timeout", metavar="SPAN", help="How long to wait after the last line: 30s, 2m.")
+        str,
+        typer.Option("--timeout", metavar="SPAN", help="How long to wait after the last line, or for room: 30s, 2m."),
     ] = DEFAULT_TIMEOUT,
+    parallel: Annotated[
+        int | None, typer.Option("--parallel", metavar="N", min=1, help="With --wait: no more than N open at once.")
+    ] = None,
+    stop_on_error: Annotated[
+        bool,
+        typer.Option(
+            "--stop-on-error", help="Send nothing after a line that is refused or, with --wait, not confirmed."
+        ),
+    ] = False,
 ) -> Exit:
     """Place many orders from NDJSON or CSV.
 
     \b
       oee batch orders.csv --wait --json > results.ndjson      # in,out,amount,slippage,key
       python bot.py | oee batch - --wait --json
+      oee batch slices.csv --wait --stop-on-error
       echo '{"in":"SOL","out":"USDC","amount":"0.1"}' | oee batch -
 
     Every line is answered: by its order, or by an error that names the line and leaves the others alone. Exits by the
-    worst. A file is read whole before anything is sent; standard input is sent as it arrives.
+    worst. A file is read whole before anything is sent; standard input is sent as it arrives. With --wait and
+    --stop-on-error one order goes at a time, unless --parallel allows more.
     """
     session = Session.of(context)
     session.output.check(ORDER_FIELDS)
+    if parallel is not None and not wait:
+        raise Malformed("--parallel goes with --wait: without it nobody knows how many are open.", field="--parallel")
+    if stop_on_error and wait:
+        parallel = parallel or 1
     limit_bps = bps.read(slippage, "--slippage")
     defaults = {} if limit_bps is None else {"slippageBps": limit_bps}
     timeout_ms = durations.read(timeout, "--timeout") if wait else None
@@ -54,7 +70,7 @@ def batch(
             source = iter([list(batch_input.read(lines, defaults))])
         else:
             source = _arriving(session.stdin("orders"), defaults)
-        return Placing(session, timeout_ms).run(source)
+        return Placing(session, timeout_ms, parallel=parallel, stop_on_error=stop_on_error).run(source)
 
 
 def _open(file: str) -> TextIO:

@@ -21,7 +21,7 @@ def cancel(
     """Cancel orders that are not sent yet.
 
     \b
-      oee cancel c5x0r1
+      oee cancel c5a0f1
       oee cancel --all
       oee list --status open --pair SOL/USDC -q | oee cancel -
 

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
+from cli import choices
 from cli.exits import Exit
 from cli.render import table
 from cli.session import Session
-from order_engine.errors import Malformed
 from order_engine.home import Home
 
 
@@ -29,9 +29,7 @@ def path(
     output = session.output
     found = paths(session.home)
     if name is not None:
-        if name not in found:
-            raise Malformed(f"{name[:40]!a} is none of {', '.join(found)}.", field="NAME")
-        found = {name: found[name]}
+        found = {name: found[choices.one_of(name, found, "NAME")]}
     if output.human and name is None:
         output.show(table([("NAME", "<"), ("PATH", "<")], ([key, str(value)] for key, value in found.items())))
         return Exit.OK

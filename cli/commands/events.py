@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 
-from cli import render, times
+from cli import choices, render, times, venue_names
 from cli.exits import Exit
 from cli.output import Record
 from cli.paint import Line, state_of
 from cli.session import Session
-from order_engine.errors import Malformed
 
 STATES = ("pending", "routing", "building", "submitted", "unknown", "confirmed", "failed", "cancelled", "expired")
 
@@ -26,14 +25,16 @@ def events(
         str | None, typer.Option("--type", metavar="T,T", help="Only these states, such as confirmed,failed.")
     ] = None,
     order: Annotated[str | None, typer.Option("--order", metavar="ID", help="Only of this order.")] = None,
-    dex: Annotated[str | None, typer.Option("--dex", metavar="VENUE", help="Only events that name this venue.")] = None,
+    dex: Annotated[
+        str | None, typer.Option("--venue", "--dex", metavar="VENUE", help="Only events that name this venue.")
+    ] = None,
 ) -> Exit:
     """Print what happened, and what happens.
 
     \b
       oee events --since 10m
       oee events -f --type failed --json
-      oee events --order c5x0r1
+      oee events --order c5a0f1
 
     Each event has a number, seq, without gaps: a program that stops can go on with --since SEQ. With -f and no
     --since: only what happens from now.
@@ -42,6 +43,8 @@ def events(
     output = session.output
     output.live = follow
     types = _types(type_)
+    if dex is not None:
+        venue_names.check(session, dex, "--venue")
     for event in _chosen(session, follow, since, order):
         if (types is not None and state_of(event) not in types) or (dex is not None and event.get("routedDex") != dex):
             continue
@@ -51,12 +54,11 @@ def events(
 
 
 def _types(text: str | None) -> frozenset[str] | None:
+    """The states that are wanted, None for all; also as order.failed and order.*, which other tools write."""
     if text is None:
         return None
-    types = frozenset(name.strip().removeprefix("order.") for name in text.split(","))
-    if unknown := sorted(types - set(STATES)):
-        raise Malformed(f"--type: {unknown[0][:40]!a} is none of {', '.join(STATES)}.", field="--type")
-    return types
+    names = ",".join(name.strip().removeprefix("order.") for name in text.split(","))
+    return None if "*" in names.split(",") else frozenset(choices.each_of(names, STATES, "--type"))
 
 
 def _chosen(session: Session, follow: bool, since: str | None, order: str | None) -> Iterator[Record]:

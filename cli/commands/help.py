@@ -1,5 +1,6 @@
 """`oee help`: a command, a topic, or everything."""
 
+from difflib import get_close_matches
 from typing import Annotated
 
 import typer
@@ -39,8 +40,10 @@ def help_(
     for word in words:
         found = getattr(command, "get_command", lambda *_: None)(here, word)
         if found is None:
+            near = get_close_matches(word, [*TOPICS, *getattr(command, "registry", ())], n=1)
+            meant = f" Did you mean: oee help {' '.join([*words[: words.index(word)], *near])}?" if near else ""
             raise NotFound(
-                f"{word[:40]!a} is neither a command nor a topic.",
+                f"{word[:40]!a} is neither a command nor a topic.{meant}",
                 hint=f"Topics: {', '.join(TOPICS)}. Commands: oee --help",
             )
         here, command = found.context_class(found, info_name=word, parent=here), found

@@ -7,7 +7,7 @@ from cli.session import Session
 
 
 def resume(context: typer.Context) -> Exit:
-    """Let trading go on after `oee halt`.
+    """Let trading go on after a halt.
 
     \b
       oee resume

@@ -29,8 +29,8 @@ def retry(
     """Place an order that was not executed anew.
 
     \b
-      oee retry 0t6bn4
-      oee retry 0t6bn4 --slippage 80bps
+      oee retry 0e6bd4
+      oee retry 0e6bd4 --slippage 80bps
       oee retry --failed --since 1h
 
     Only what is failed, cancelled or expired. An order that may still land is refused: exit 7.

@@ -22,8 +22,8 @@ def show(
     """Show all that is known of an order.
 
     \b
-      oee show c5x0r1
-      oee show c5x0r1 --events --json
+      oee show c5a0f1
+      oee show c5a0f1 --events --json
       oee list --status failed -q | oee show -
     """
     session = Session.of(context)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli import durations, identify, render
+from cli import choices, durations, identify, render
 from cli.exits import Exit, of_order, worst
 from cli.output import ORDER_FIELDS, Output, Record
 from cli.session import Session
@@ -30,17 +30,16 @@ def wait(
     """Wait until orders are over.
 
     \b
-      oee wait c5x0r1
+      oee wait c5a0f1
       oee batch orders.csv -q | oee wait - --timeout 5m
-      oee wait c5x0r1 --timeout 0        # look once
+      oee wait c5a0f1 --timeout 0        # look once
 
     Exits by the outcome (oee help exit-codes); of several orders, by the worst.
     """
     session = Session.of(context)
     output = session.output
     output.check(ORDER_FIELDS)
-    if goal not in GOALS:
-        raise typer.BadParameter(f"{goal!r} is none of {', '.join(GOALS)}.", param_hint="--for")
+    choices.one_of(goal, GOALS, "--for")
     timeout_ms = durations.read(timeout, "--timeout")
     orders = identify.find_all(session, ids)
     output.live = True

@@ -26,8 +26,8 @@ def watch(
 
     \b
       oee watch
-      oee watch c5x0r1
-      oee watch c5x0r1 | cat          # one line per change: time, id, state, detail
+      oee watch c5a0f1
+      oee watch c5a0f1 | cat          # one line per change: time, id, state, detail
 
     Ctrl-C detaches; the orders go on. The exit code tells the outcome: oee help exit-codes.
     """

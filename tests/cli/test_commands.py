@@ -1,5 +1,7 @@
 """Each command against a real daemon: what is on stdout, what on stderr, and the exit code."""
 
+import csv
+import io
 import json
 import re
 from collections.abc import Callable
@@ -7,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from cli.main import run
+from cli.output import ORDER_FIELDS
 from order_engine.client import new_key
 from tests.cli.conftest import Oee, until_status
+from tests.cli.test_words import ENTRIES
 from tests.conftest import AN_ORDER, RunningDaemon
 
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -215,6 +220,38 @@ def test_a_batch_with_a_wrong_header_sends_nothing(oee: Oee, daemon: RunningDaem
     assert daemon.seq() == before
 
 
+def lines_of(*amounts: str) -> str:
+    return "".join(f'{{"in":"SOL","out":"USDC","amount":"{amount}"}}\n' for amount in amounts)
+
+
+def test_a_batch_that_stops_on_an_error_sends_nothing_after_it(oee: Oee) -> None:
+    done = oee("batch", "-", "--stop-on-error", stdin=lines_of("0.01", "0.01", "x", "0.01", "0.01"))
+    assert (done.code, len(done.out.split())) == (2, 2)
+    assert "2 accepted, 1 refused.\nStopped: nothing after line 3 was sent.\n" in done.err
+    fails = '{"in":"SOL","out":"USDC","amount":"0.01","minOutput":"9999"}\n'
+    for more in ((), ("--parallel", "1")):
+        lines = lines_of("0.01") + fails + lines_of("0.01", "0.01")
+        done = oee("batch", "-", "--wait", "--stop-on-error", "--json", *more, stdin=lines)
+        assert (done.code, [record["status"] for record in done.records]) == (6, ["confirmed", "failed"])
+    fine = oee("batch", "-", "--wait", "--stop-on-error", stdin=lines_of("0.01", "0.01", "0.01"))
+    assert (fine.code, fine.out.count("confirmed"), fine.err) == (0, 3, "3 accepted.\n")
+
+
+def test_a_batch_has_no_more_orders_open_at_once_than_it_may(undecided: Oee, oee: Oee) -> None:
+    undecided("cancel", "--all")
+    done = undecided("batch", "-", "--wait", "--parallel", "2", "--timeout", "0", "-q", stdin=lines_of("0.01", "0.01"))
+    assert (done.code, len(undecided("list", "--status", "open", "-q").out.split())) == (8, 2)
+    undecided("cancel", "--all")
+    done = undecided("batch", "-", "--wait", "--parallel", "1", "--timeout", "100ms", stdin=lines_of("0.01", "0.01"))
+    assert (done.code, len(undecided("list", "--status", "open", "-q").out.split())) == (8, 1)
+    assert "1 accepted.\nStopped: nothing after line 1 was sent.\n" in done.err
+    undecided("cancel", "--all")
+    key = new_key()
+    twice = f'{{"in":"SOL","out":"USDC","amount":"0.01","key":"{key}"}}\n' * 3
+    done = oee("batch", "-", "--wait", "--parallel", "1", "-q", stdin=twice + lines_of(*["0.001"] * 20, "x"))
+    assert (done.code, len(set(done.out.split()))) == (2, 21)
+
+
 # looking
 
 
@@ -240,6 +277,26 @@ def test_a_filter_that_is_not_understood_is_refused(oee: Oee, words: tuple[str, 
     done = oee("list", *words)
     assert (done.code, done.out) == (2, "")
     assert done.err
+
+
+def test_a_listing_as_csv_has_every_field_of_every_order(oee: Oee) -> None:
+    key = 'a"b,c'
+    oee("submit", "SOL", "USDC", "0.01", "--wait", "--key", key)
+    head, *rows = csv.reader(io.StringIO(oee("list", "--limit", "3", "--format", "csv").out), strict=True)
+    records = oee("list", "--limit", "3", "--format", "json").records
+    assert tuple(head) == ORDER_FIELDS
+    assert [dict(zip(head, row, strict=True))["orderId"] for row in rows] == [record["orderId"] for record in records]
+    last = dict(zip(head, rows[-1], strict=True))
+    assert (last["clientOrderId"], last["amount"], last["retryOf"]) == (key, "0.01", "")
+    assert oee("list", "--key", "nobody", "--format", "csv").out == ",".join(ORDER_FIELDS) + "\n"
+    assert oee("list", "--limit", "3", "--json").records == records
+
+
+def test_orders_and_events_of_a_venue_by_either_name(oee: Oee) -> None:
+    oee("submit", "SOL", "USDC", "0.01", "--wait")
+    assert oee("list", "--venue", "meteora", "-q").out == oee("list", "--dex", "meteora", "-q").out != ""
+    assert oee("events", "--venue", "meteora", "-q").out == oee("events", "--dex", "meteora", "-q").out != ""
+    assert oee("events", "--type", "order.*", "-q").out == oee("events", "-q").out
 
 
 def test_show_takes_the_end_of_an_id_and_shows_the_whole(oee: Oee) -> None:
@@ -374,6 +431,18 @@ def test_watch_without_ids_watches_what_is_open(oee: Oee, daemon: RunningDaemon)
     assert (done.code, done.out, done.err) == (0, "", "No order is open.\n")
 
 
+def test_watch_of_several_orders_names_each_line_by_its_order(oee: Oee) -> None:
+    ids = [an_order(oee), an_order(oee)]
+    rows = [line.split("\t") for line in oee("watch", *ids).out.splitlines()]
+    assert [len(row) for row in rows] == [4] * 10
+    for order_id in ids:
+        mine = [row for row in rows if row[1] == order_id[-6:]]
+        assert [row[2] for row in mine] == ["pending", "routing", "building", "submitted", "confirmed"]
+        assert [row[0] for row in mine] == sorted(row[0] for row in mine)
+    failed = oee("submit", "SOL", "USDC", "0.01", "--min-out", "1000", "-q").out.strip()
+    assert oee("watch", "-", "-q", stdin=f"{failed}\n{ids[0]}\n").code == 6
+
+
 # cancel and retry
 
 
@@ -465,6 +534,31 @@ def test_help_is_everywhere(oee: Oee) -> None:
         assert oee("help", *words).out.rstrip() == oee(*words, "--help").out.rstrip() == oee(*words, "-h").out.rstrip()
     assert oee("help", "exit-codes").out.startswith("EXIT")
     assert oee("help", "nope").code == 3
+
+
+@pytest.mark.parametrize("name", [name for name, _ in ENTRIES])
+def test_help_begins_with_what_it_is_for_and_examples(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*name.split(), "--help"]) == 0
+    text = capsys.readouterr().out
+    example = text.index(f"  oee {name}", text.index("\n"))
+    sections = [text.index(head) for head in ("\nArguments:", "\nOptions:", "\nEverywhere:") if head in text]
+    assert text.startswith(f"Usage: oee {name}")
+    assert example < min(sections)
+    assert max(map(len, text.splitlines())) <= 132
+
+
+def test_letters_and_colours_are_as_the_environment_says(oee: Oee) -> None:
+    oee("submit", "SOL", "USDC", "0.01", "--wait")
+    plain = oee("list", "--limit", "1").out
+    assert "\x1b" not in plain
+    assert "● confirmed" in plain
+    assert "\x1b[" in oee("list", "--limit", "1", FORCE_COLOR="1").out
+    assert "\x1b" not in oee("list", "--limit", "1", FORCE_COLOR="1", NO_COLOR="1").out
+    assert "\x1b[" in oee("list", "--limit", "1", "--color", "always", NO_COLOR="1").out
+    letters = oee("list", "--limit", "1", OEE_ASCII="1").out
+    assert "+ confirmed" in letters
+    for words in (("status",), ("doctor",), ("quote", "SOL", "USDC", "1"), ("help", "formatting")):
+        assert oee(*words, OEE_ASCII="1", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0").out.isascii(), words
 
 
 def test_flags_may_stand_before_the_command_too(oee: Oee) -> None:

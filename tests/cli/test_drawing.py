@@ -115,7 +115,7 @@ def test_a_crowded_frame_shows_what_is_not_over_and_counts_the_rest() -> None:
         (
             FAILED,
             "✗ failed  slippage_exceeded after 3 attempts: moved 62 bps, the limit is 50 bps\n"
-            "  Nothing was sold. Again: oee retry 994627",
+            "  Nothing was sold. Again with more room: oee retry 994627 --slippage 80bps",
         ),
         (CANCELLED, "⊘ cancelled  Nothing was sold."),
         (

@@ -30,7 +30,7 @@ class Terminal:
         above = ["".join(line[x].data for x in range(self.screen.columns)) for line in self.screen.history.top]
         return "\n".join(line.rstrip() for line in [*above, *self.screen.display]).rstrip()
 
-    def _read(self) -> bool:
+    def read(self) -> bool:
         """Takes in what has arrived. False when the command has ended."""
         try:
             found = self.child.read_nonblocking(65_536, timeout=0.05)
@@ -50,11 +50,11 @@ class Terminal:
 
     def see(self, pattern: str) -> None:
         """Returns when the screen shows this."""
-        until(lambda: (self._read(), re.search(pattern, self.text))[1], f"{pattern!r} on the screen:\n{self.text}")
+        until(lambda: (self.read(), re.search(pattern, self.text))[1], f"{pattern!r} on the screen:\n{self.text}")
 
     def end(self) -> int:
         """Reads to the end. Returns the exit code."""
-        until(lambda: not self._read(), "the end")
+        until(lambda: not self.read(), "the end")
         self.child.close()
         assert self.child.exitstatus is not None
         return int(self.child.exitstatus)
@@ -124,6 +124,34 @@ def test_ctrl_c_detaches_and_cancels_nothing(undecided: Oee, words: tuple[str, .
         assert screen.end() == 130
     assert f"Reattach: oee watch {order_id[-6:]}" in screen.text
     assert undecided("show", order_id, "--field", "status").out == "routing\n"
+
+
+def test_watch_without_ids_shows_every_open_order_and_detaches_from_all(undecided: Oee) -> None:
+    undecided("cancel", "--all")
+    ids = [undecided("submit", "SOL", "USDC", "0.01", "-q").out.strip() for _ in range(2)]
+    for order_id in ids:
+        until_status(undecided, order_id, "routing")
+    with terminal(undecided, "watch") as screen:
+        for order_id in ids:
+            screen.see(f"{order_id[-6:]}  Sell 0.01 SOL for USDC")
+        screen.see("◔ routing")
+        until(lambda: screen.threads > 2, "its connection, which has a thread of its own beside the drawing one")
+        screen.child.sendintr()
+        assert screen.end() == 130
+    assert screen.text.splitlines()[-1] == "Detached. The orders go on. Reattach: oee watch"
+    assert screen.raw.count(b"\x1b[?25h") == screen.raw.count(b"\x1b[?25l") == 1
+    assert undecided("list", "--status", "open", "-q").out.split() == ids
+
+
+def test_the_first_frame_shows_where_the_order_is_already(unlanded: Oee) -> None:
+    order_id = unlanded("submit", "SOL", "USDC", "0.01", "-q").out.strip()
+    until_status(unlanded, order_id, "submitted")
+    with terminal(unlanded, "watch", order_id) as screen:
+        screen.see("submitted")
+        first = next(frame for frame in screen.frames if "submitted" in frame)
+        screen.child.sendintr()
+        assert screen.end() == 130
+    assert "◕ submitted" in first
 
 
 def test_a_terminated_watch_gives_the_cursor_back(undecided: Oee) -> None:
