@@ -28,6 +28,7 @@ from order_engine.orders import OPEN, Order
 APPLICATION_ID = 0x6F656531  # "oee1"
 MIGRATIONS = Path(__file__).parent / "migrations"
 BATCH = 256
+GATHER_S = 0.001
 CHECKPOINT_COMMITS = 500
 LOG_ALARM_BYTES = 64 * 1024**2  # of the -wal file: somebody reads for so long that it cannot be taken in
 
@@ -164,12 +165,17 @@ class Journal:
         closing = False
         while not closing:
             batch: list[Write] = []
+            waited_for = False
             item = self._inbox.get()
             while item is not None:
                 batch.append(item)
-                if len(batch) == BATCH or self._inbox.empty():
+                waited_for = waited_for or item.then is not None
+                if len(batch) == BATCH:
                     break
-                item = self._inbox.get_nowait()
+                try:  # a record that nobody waits for is mostly followed at once by one that somebody waits for
+                    item = self._inbox.get(block=not waited_for, timeout=GATHER_S)
+                except queue.Empty:
+                    break
             closing = item is None
             if batch and not self._commit(batch):
                 return

@@ -5,12 +5,14 @@ Both do the same, from the same truth: an open order that nobody has in hand and
 
 import logging
 import threading
+from collections.abc import Sequence
 from typing import Protocol
 
 from order_engine.failpoints import failpoint
 from order_engine.workers import Hands
 
 SWEEP_S = 3.0
+BLOCK = 256  # put at once: the first are worked on while the others are put
 
 _log = logging.getLogger(__name__)
 
@@ -25,8 +27,8 @@ class OpenOrders(Protocol):
 class Queue(Protocol):
     """What hands ids to workers, and may lose them."""
 
-    def put(self, order_id: str) -> None:
-        """Hands an id to the next free worker."""
+    def put_all(self, order_ids: Sequence[str]) -> None:
+        """Hands ids to the next free workers."""
 
     def waiting(self) -> set[str]:
         """The ids that no worker has taken yet."""
@@ -36,8 +38,8 @@ def requeue_missing(journal: OpenOrders, queue: Queue, hands: Hands) -> int:
     """Queues every open order that nobody works on. Returns how many. An order queued twice by a race is harmless."""
     queued = queue.waiting()
     missing = hands.missing(journal.open_ids(), queued)
-    for order_id in missing:
-        queue.put(order_id)
+    for start in range(0, len(missing), BLOCK):
+        queue.put_all(missing[start : start + BLOCK])
         failpoint("in-recovery")
     return len(missing)
 

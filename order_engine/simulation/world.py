@@ -7,7 +7,7 @@ pending answer belongs to the start that asked for it. What is not ours, blocks 
 import hashlib
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, get_args
 
 from msgspec.structs import replace
@@ -393,6 +393,11 @@ class World:
             late_ms = self._dice.between(100, 10_000) if self._fault("task_late") else self._dice.between(0, 5)
             self._queued[order_id] = self._queued.get(order_id, 0) + 1
             self._after(late_ms, self._work, order_id)
+
+    def put_all(self, order_ids: Sequence[str]) -> None:
+        """Into the queue, oldest first."""
+        for order_id in order_ids:
+            self.put(order_id)
 
     def waiting(self) -> set[str]:
         """The ids that are in the queue."""

@@ -30,8 +30,8 @@ class NoQueue:
     def __init__(self) -> None:
         self.ids: set[str] = set()
 
-    def put(self, order_id: str) -> None:
-        self.ids.add(order_id)
+    def put_all(self, order_ids: Sequence[str]) -> None:
+        self.ids.update(order_ids)
 
     def waiting(self) -> set[str]:
         return self.ids
