@@ -54,10 +54,13 @@ class Fate(NamedTuple):
     settings: Mapping[str, int]
 
 
+_SLOTS = {
+    "slot_ms": 2
+}  # without one, blocks come as fast as they can, and some pass between the building and the sending
 FATES = (
-    Fate("landed", 12, {"landing_slots_min": 1, "landing_slots_max": 1, "valid_slots": 40}),
-    Fate("not landed", 6, {"landing_slots_min": 9, "landing_slots_max": 9, "valid_slots": 6}),
-    Fate("late", 4, {"landing_slots_min": 5, "landing_slots_max": 7, "valid_slots": 6}),
+    Fate("landed", 12, {"landing_slots_min": 1, "landing_slots_max": 1, "valid_slots": 40, **_SLOTS}),
+    Fate("not landed", 12, {"landing_slots_min": 9, "landing_slots_max": 9, "valid_slots": 6, **_SLOTS}),
+    Fate("late", 8, {"landing_slots_min": 5, "landing_slots_max": 7, "valid_slots": 6, **_SLOTS}),
 )
 MIXED = Fate("mixed", 0, {"landing_slots_min": 1, "landing_slots_max": 5, "valid_slots": 4})
 

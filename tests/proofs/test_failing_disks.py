@@ -214,7 +214,7 @@ def test_damage_that_is_met_while_running_ends_the_process(tmp_path: Path) -> No
         content[(root - 1) * 4_096 : root * 4_096] = b"\xff" * 4_096
         path.write_bytes(content)
         with pytest.raises(sqlite3.DatabaseError, match="malformed"):
-            opened.order("order-1")
+            opened.order("order-2")  # the open ones are known without the file
     assert stopped
     assert "put a backup of both in their place" in stopped[0]
 

@@ -180,7 +180,7 @@ def run_out_of_files(start: Callable[..., RunningDaemon], root: Path, files: int
 
 def _ended(daemon: RunningDaemon) -> int:
     """How many orders have ended, by the log: asking the daemon would need one of the files that it lacks."""
-    return daemon.home.log_file.read_text().count('"event": "order confirmed"')
+    return daemon.home.log_file.read_text().count('"event":"order confirmed"')
 
 
 def _is_cut_off(wire: socket.socket) -> bool:
