@@ -23,6 +23,7 @@ EVERYTHING = "*"
 MANY = 64  # orders from which on the whole log is heard: a connection takes few messages a second
 PATIENCE_MS = 60_000  # without a connection
 PAUSE_MS, PAUSE_MS_MAX = 100, 2_000
+LOOK_S = 0.25  # how often to ask whether to stop
 
 _CLOCK = SystemClock()
 _LOST = (ConnectionClosed, InvalidHandshake, InvalidMessage, OSError, Unreachable)
@@ -34,8 +35,10 @@ def follow(
     since: int | None,
     timeout_s: float | None,
     tell: Callable[[str], None],
+    stop: Callable[[], bool] = lambda: False,
 ) -> Iterator["Record"]:
-    """The events after `since`, then those to come. Ends at the time-out, or when every order named is final.
+    """The events after `since`, then those to come. Ends at the time-out, when every order named is final, or soon after
+    `stop` says so.
 
     Raises Unreachable when there has been no connection for a minute.
     """
@@ -52,14 +55,17 @@ def follow(
                 for name, seq in seen.subscriptions.items():
                     socket.send(json.dumps({"type": "subscribe", "orderId": name, "since": seq}))
                 while not seen.complete:
-                    message = json.loads(socket.recv(timeout=_left_s(deadline)))
+                    text = _next(socket, deadline, stop)
+                    if text is None:
+                        return
+                    message = json.loads(text)
                     if lost_at is not None:
                         tell("Connected again.")
                     lost_at, pause_ms = None, PAUSE_MS
                     yield from _news(client, message, seen)
         except _LOST as error:  # TimeoutError, from waiting for the next message, is an OSError
             now = _CLOCK.steady_ms()
-            if deadline is not None and now >= deadline:
+            if stop() or (deadline is not None and now >= deadline):
                 return
             if start and isinstance(error, Unreachable):
                 raise
@@ -124,6 +130,19 @@ def _connection(client: "Client", start: bool) -> ClientConnection:
     daemon, headers = client.where(start=start)
     url = daemon.url.replace("http", "ws", 1) + "/ws"
     return connect(url, additional_headers=headers, proxy=None, compression=None, open_timeout=5, close_timeout=1)
+
+
+def _next(socket: ClientConnection, deadline: float | None, stop: Callable[[], bool]) -> str | bytes | None:
+    """The next message, or None when it is to stop. Raises TimeoutError at the deadline."""
+    while not stop():
+        left_s = _left_s(deadline)
+        wait_s = LOOK_S if left_s is None else min(left_s, LOOK_S)
+        try:
+            return socket.recv(timeout=wait_s)
+        except TimeoutError:
+            if left_s is not None and left_s <= LOOK_S:
+                raise
+    return None
 
 
 def _left_s(deadline: float | None) -> float | None:

@@ -3,7 +3,7 @@
 The daemon decides. These words only spare it a question whose answer is on the screen already.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 from cli.render import short_id
@@ -46,11 +46,6 @@ def why_not_retry(story: Story) -> str | None:
             return f"Cannot retry: it is still {state}."
         case _:
             return None
-
-
-def refusals(stories: Iterable[Story], reasons: Iterable[str | None]) -> list[tuple[Story, str]]:
-    """The orders that something speaks against, each with what."""
-    return [(story, reason) for story, reason in zip(stories, reasons, strict=True) if reason is not None]
 
 
 Result = tuple[str, dict[str, Any] | EngineError]  # an order id, and what came of it

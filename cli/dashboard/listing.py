@@ -137,7 +137,7 @@ class Listing:
         self._anchor = None
 
     def meant(self) -> list[Story]:
-        """The orders that a key acts on: those marked, also where a filter hides them, else the one under the cursor."""
+        """The orders that a key acts on: those marked that are on show, else the one under the cursor."""
         if self.marks:
             return [story for story in self.rows if story.order_id in self.marks]
         return [self.selected] if self.selected else []

@@ -15,6 +15,7 @@ import pytest
 
 from order_engine import errors
 from order_engine.client import Client, find_daemon, new_key
+from order_engine.following import follow
 from order_engine.home import Home
 from tests.cli.peer import Asked, misbehaving
 from tests.conftest import AN_ORDER, ROOT, RunningDaemon
@@ -317,3 +318,15 @@ def test_a_daemon_that_a_living_program_started_is_gone_when_it_was_stopped(tmp_
         )
         assert (stopped.returncode, bot.poll()) == (0, None), stopped.stderr
         bot.communicate(b"\n")
+
+
+def test_following_ends_soon_after_it_is_told_to(daemon: RunningDaemon) -> None:
+    stopped = threading.Event()
+    with Client(daemon.home, autostart=False) as client:
+        follower = threading.Thread(
+            target=lambda: list(follow(client, None, None, None, lambda _: None, stopped.is_set)), daemon=True
+        )
+        follower.start()
+        stopped.set()
+        follower.join(10)
+        assert not follower.is_alive()
