@@ -38,6 +38,7 @@ PATIENCE_MS = 20_000  # for anything that should take a tenth of a second
 LOOK_MS = 2
 AT_ONCE = 40  # orders of a trading engine that wait for their answer, at most
 OPEN_MAX = 120
+ROUNDS, ROUND_MS = 8, 500
 
 SETTLED, LEFT_OPEN, HOLDS_LEFT, STORAGE_BROKE, NOT_KILLED = 0, 3, 4, 70, 5  # how a fork ends by itself
 
@@ -54,9 +55,8 @@ class Fate(NamedTuple):
     settings: Mapping[str, int]
 
 
-_SLOTS = {
-    "slot_ms": 2
-}  # without one, blocks come as fast as they can, and some pass between the building and the sending
+# Without a time of their own, blocks come as fast as they can, and some pass between the building and the sending.
+_SLOTS = {"slot_ms": 2}
 FATES = (
     Fate("landed", 12, {"landing_slots_min": 1, "landing_slots_max": 1, "valid_slots": 40, **_SLOTS}),
     Fate("not landed", 12, {"landing_slots_min": 9, "landing_slots_max": 9, "valid_slots": 6, **_SLOTS}),
@@ -197,9 +197,13 @@ def trades_a_little(scratch: Scratch, dice: Dice, environment: Mapping[str, str]
     failpoints.arm(environment)
     client = _Client(scratch, _an_engine(scratch), dice)
     client.ask_again()
-    for request in a_few(dice):
-        client.ask(request)
-        client.hear_all()
+    for _ in range(
+        ROUNDS
+    ):  # in some fates a few orders may all land, or all expire, and the point be about the other ones
+        for request in a_few(dice):
+            client.ask(request)
+            client.hear_all()
+        _clock.sleep_ms(ROUND_MS)
     _clock.sleep_ms(PATIENCE_MS)
     return NOT_KILLED
 

@@ -432,7 +432,7 @@ def test_watch_without_ids_watches_what_is_open(oee: Oee, daemon: RunningDaemon)
 
 
 def test_watch_of_several_orders_names_each_line_by_its_order(oee: Oee) -> None:
-    ids = [an_order(oee), an_order(oee)]
+    ids = [an_order(oee, "--slippage", "1000bps") for _ in range(2)]  # whatever the market does in that moment
     rows = [line.split("\t") for line in oee("watch", *ids).out.splitlines()]
     assert [len(row) for row in rows] == [4] * 10
     for order_id in ids:
