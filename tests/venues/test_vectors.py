@@ -7,6 +7,7 @@ import pytest
 
 from order_engine.venues import meteora_dlmm
 from tests import vectors
+from tests.vectors.row import Row
 
 FILES = [vectors.FILES / f"{model}.jsonl" for model in vectors.MODELS]
 
@@ -71,12 +72,12 @@ def test_the_runner_refuses_what_it_cannot_judge(text: str, tmp_path: Path) -> N
     assert vectors.main([tmp_path / "missing.jsonl"]) == 2
 
 
-def a_row(model: str) -> vectors.Row:
+def a_row(model: str) -> Row:
     rows = vectors.rows_of(vectors.FILES / f"{model}.jsonl")
     return next(row for row in rows if row["expected"]["onchain_status"] == "ok")
 
 
-def written(folder: Path, *rows: vectors.Row) -> Path:
+def written(folder: Path, *rows: Row) -> Path:
     file = folder / "rows.jsonl"
     file.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
     return file
