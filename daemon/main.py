@@ -28,6 +28,7 @@ from daemon.gate import Gate
 from daemon.live import Hub
 from daemon.lockfile import AlreadyRunning, DaemonFiles, lock, new_token
 from daemon.metrics import Counts
+from daemon.one_core import stay_on_one_core
 from daemon.ports import PortTaken, bind
 from daemon.protocols import HttpProtocol, SocketProtocol, raise_file_limit
 from daemon.service import Service
@@ -54,6 +55,7 @@ log = logging.getLogger("daemon.main")
 def main() -> NoReturn:
     """Runs a daemon until it is told to stop. Never returns: the exit code says why it ended."""
     os.umask(0o077)
+    stay_on_one_core()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would have the token in it
     os.environ["TZ"] = "UTC"
     time.tzset()

@@ -204,3 +204,11 @@ def test_it_is_ready_within_a_second(start_daemon: Start) -> None:
     assert (
         SystemClock().steady_ms() - begun < 2_000
     )  # a second, and as much again for a machine that is busy with tests
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system lets nobody choose a core")
+def test_every_thread_of_a_daemon_stays_on_the_same_core(daemon: RunningDaemon) -> None:
+    threads = [int(entry.name) for entry in Path(f"/proc/{daemon.pid}/task").iterdir()]
+    cores = {frozenset(os.sched_getaffinity(thread)) for thread in threads}
+    assert len(threads) > 10
+    assert [len(core) for core in cores] == [1]
