@@ -31,7 +31,8 @@ IN_FLIGHT_MAX = 512
 SOCKETS_MAX = 2_048
 WRONG_TOKENS_MAX = 10  # per second
 
-BODY = "oee.body"  # where the scope has the body that was read
+ARRIVED = "oee.arrived"  # where the scope has a body that came together with its head
+BODY = "oee.body"  # where it has the body that was read
 _WEIGHT = "oee.weight"  # and how many bytes were set aside for it
 
 _ORDER_TYPES = frozenset({b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"})
@@ -86,7 +87,7 @@ class Gate:
             await send(message)
 
         method = scope["method"]
-        inner = cast(HTTPScope, {**scope, "method": "GET" if method == "HEAD" else method})
+        inner = cast(HTTPScope, {**scope, "method": "GET"}) if method == "HEAD" else scope
         self._in_flight += 1
         try:
             refusal = self._refusal(inner)
@@ -203,7 +204,10 @@ class Gate:
             return _too_many(f"{self._bodies_bytes} bytes of other bodies are being worked on.")
         self._bodies_bytes += weight
         cast(dict[str, Any], scope)[_WEIGHT] = weight
-        return await _receive_body(scope, receive)
+        if ARRIVED not in scope:
+            return await _receive_body(scope, receive)
+        cast(dict[str, Any], scope)[BODY] = cast(dict[str, Any], scope)[ARRIVED]
+        return None
 
 
 async def _receive_body(scope: HTTPScope, receive: Receive) -> Answer | None:

@@ -6,7 +6,8 @@ answer. A subclass of each protocol closes such connections, and makes every ref
 
 import resource
 import socket
-from asyncio import BaseTransport, TimerHandle
+from asyncio import BaseTransport, TimerHandle, Transport
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -14,6 +15,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from daemon.answers import Answer
+from daemon.gate import ARRIVED
 from daemon.problems import problem
 
 HEAD_S = 5.0  # for a request head to arrive
@@ -38,6 +40,39 @@ def raise_file_limit() -> int:
     return min(CONNECTIONS_MAX, max(soft - RESERVED_FILES, soft // 8))  # few where few are allowed, but never none
 
 
+class Together:
+    """What an answer is written to: its head waits for the body that mostly follows at once, so that both are one packet.
+
+    Two would be two calls of the system, and would wake the client twice.
+    """
+
+    __slots__ = ("_head", "_later", "_transport")
+
+    def __init__(self, transport: Transport, later: Callable[[Callable[[], None]], object]) -> None:
+        self._transport = transport
+        self._later = later
+        self._head: bytes | None = b""
+
+    def write(self, data: bytes) -> None:
+        """The first goes out with the second, or when everybody else has had a turn."""
+        if self._head == b"":
+            self._head = data
+            self._later(self._flush)
+        else:
+            head, self._head = self._head, None
+            self._transport.write(head + data if head else data)
+
+    def close(self) -> None:
+        """Ends the connection when everything is written."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        head, self._head = self._head, None
+        if head:
+            self._transport.write(head)
+
+
 class HttpProtocol(HttpToolsProtocol):
     """An HTTP connection on which nothing may take for ever."""
 
@@ -51,6 +86,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._too_large = False
         self._in_message = False
         self._message_ended = False
+        self._head_just_came = False  # in what is being read: nobody has seen the request yet
         self._upgraded = False
 
     def connection_made(self, transport: BaseTransport) -> None:
@@ -67,7 +103,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._message_ended = False
+        self._message_ended = self._head_just_came = False
         super().data_received(data)
         if self._upgraded or self.transport.is_closing():
             return
@@ -96,12 +132,18 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._disarm()
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before:
+            self._head_just_came = True
+            self.cycle.transport = Together(self.transport, self.loop.call_soon)  # type: ignore[assignment]
 
     def on_message_complete(self) -> None:
         self._in_message = False
         self._message_ended = True
         super().on_message_complete()
+        if self._head_just_came and not self._upgraded:
+            self.scope[ARRIVED] = bytes(self.cycle.body)  # type: ignore[literal-required]
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
