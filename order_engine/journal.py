@@ -40,7 +40,10 @@ _event: Callable[[str], Event] = msgspec.json.Decoder(Event).decode  # the tag s
 _INSERT = """INSERT INTO orders (id, client_order_id, status, version, epoch, dex, input_token, output_token, created_at, state)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (client_order_id) DO NOTHING"""
 _UPDATE = "UPDATE orders SET status = ?, version = ?, epoch = ?, dex = ?, state = ? WHERE id = ? AND version = ?"
+_VERSION = "SELECT version FROM orders WHERE id = ?"
 _EVENT = "INSERT INTO events (seq, order_id, version, at, facts, sum) VALUES (?, ?, ?, ?, ?, ?)"
+_TOGETHER = 32
+_EVENTS = _EVENT + ", (?, ?, ?, ?, ?, ?)" * (_TOGETHER - 1)  # one call for many rows: each call hands the GIL round
 _LOG = "SELECT e.seq, e.order_id, e.facts, o.state FROM events e JOIN orders o ON o.id = e.order_id"
 _START = "UPDATE daemon SET epoch = epoch + 1, running = 1 RETURNING epoch"
 _OPEN_STATUS = ", ".join(repr(status.value) for status in OPEN)  # spelled like the partial index
@@ -90,6 +93,16 @@ class Write:
     def is_groundless(self) -> bool:
         """True when what this rests on was not stored. Versions do not tell: somebody else may have made the same number."""
         return self.before is not None and not self.before.stored
+
+
+class _Changes:
+    """What a batch makes of the orders that it touches. An order that takes several steps in it is written once, as it is then."""
+
+    def __init__(self) -> None:
+        self.versions: dict[str, int] = {}  # of each order that was touched, by now
+        self.before: dict[str, int] = {}  # of each that moves: what is on disk until then
+        self.newest: dict[str, Order] = {}
+        self.events: list[tuple[object, ...]] = []
 
 
 class Journal:
@@ -184,18 +197,21 @@ class Journal:
         """Writes a batch in one transaction, publishes it, answers everybody. False when the journal can go on no more."""
         answers: list[Recorded | Exception] = []
         recorded: list[Recorded] = []
-        seq = self._seq
+        changes, seq = _Changes(), self._seq
         try:
             self._db.execute("BEGIN IMMEDIATE")
             if self._db.execute("SELECT epoch FROM daemon").fetchone()[0] != self._epoch:
                 self._db.execute("ROLLBACK")
                 return self._stop("another daemon has taken over this journal", batch)
             for write in batch:
-                answer = self._write(write, seq + 1)
+                answer = self._write(write, seq + 1, changes)
                 if isinstance(answer, Recorded):
                     seq += 1
                     recorded.append(answer)
                 answers.append(answer)
+            if not self._store(changes):
+                self._db.execute("ROLLBACK")
+                return self._stop("another program has changed orders in this journal", batch)
         except Exception as error:  # rolled back, so it is certain that nothing was stored
             for write in batch:
                 write.stored = False
@@ -244,29 +260,58 @@ class Journal:
             _log.warning("the journal's log cannot be taken in and grows", extra={"facts": facts})
         return True
 
-    def _write(self, write: Write, seq: int) -> Recorded | Exception:
-        event = write.event
+    def _write(self, write: Write, seq: int, changes: _Changes) -> Recorded | Exception:
+        """Takes a record into the batch, or says why it cannot be taken."""
+        event, order_id = write.event, write.order.order_id
         order = msgspec.structs.replace(write.order, seq=seq)
-        request, state = order.request, _encode(order).decode()
         if order.version == 1:
-            row = (order.order_id, request.client_order_id, order.status.value, 1, self._epoch, None)
-            found = self._db.execute(
-                _INSERT, (*row, request.input_token, request.output_token, order.created_at, state)
-            )
-            if found.rowcount == 0:
-                return KeyTaken(str(request.client_order_id))
+            if not self._insert(order):
+                return KeyTaken(str(order.request.client_order_id))
+            changes.before[order_id] = 1
         else:
-            if write.is_groundless:
-                return Superseded(order.order_id)
-            now = (order.status.value, order.version, self._epoch, order.routed_dex, state)
-            found = self._db.execute(_UPDATE, (*now, order.order_id, order.version - 1))
-            if found.rowcount == 0:
-                return Superseded(order.order_id)
+            version = self._version(order_id, changes)
+            if write.is_groundless or version != order.version - 1:
+                return Superseded(order_id)
+            changes.before.setdefault(order_id, version)
+            changes.newest[order_id] = order
+        changes.versions[order_id] = order.version
         facts = _encode(event)
-        total = integrity.sum_of(facts)
-        self._db.execute(_EVENT, (seq, order.order_id, order.version, event.at, facts.decode(), total))
+        changes.events.append((seq, order_id, order.version, event.at, facts.decode(), integrity.sum_of(facts)))
         write.stored, write.before = True, None
         return Recorded(seq, event, order)
+
+    def _insert(self, order: Order) -> bool:
+        """False when another order has its client order id."""
+        request = order.request
+        row = (order.order_id, request.client_order_id, order.status.value, 1, self._epoch, None)
+        state = _encode(order).decode()
+        found = self._db.execute(_INSERT, (*row, request.input_token, request.output_token, order.created_at, state))
+        return found.rowcount == 1
+
+    def _version(self, order_id: str, changes: _Changes) -> int | None:
+        """What the order has come to, this batch included; None when there is no such order."""
+        version = changes.versions.get(order_id)
+        if version is None and order_id in self._open:
+            return self._open[order_id].version
+        if version is None:
+            row = self._db.execute(_VERSION, (order_id,)).fetchone()
+            return row[0] if row else None
+        return version
+
+    def _store(self, changes: _Changes) -> bool:
+        """Writes what a batch has come to. False when an order on disk is not as this journal left it."""
+        moved = [self._row(order, changes.before[order_id]) for order_id, order in changes.newest.items()]
+        if moved and self._db.executemany(_UPDATE, moved).rowcount != len(moved):
+            return False
+        whole = len(changes.events) - len(changes.events) % _TOGETHER
+        for at in range(0, whole, _TOGETHER):
+            self._db.execute(_EVENTS, [value for row in changes.events[at : at + _TOGETHER] for value in row])
+        self._db.executemany(_EVENT, changes.events[whole:])
+        return True
+
+    def _row(self, order: Order, before: int) -> tuple[object, ...]:
+        state = _encode(order).decode()
+        return order.status.value, order.version, self._epoch, order.routed_dex, state, order.order_id, before
 
     def _stop(self, reason: str, batch: Sequence[Write]) -> bool:
         """Says nothing to anybody: neither that it happened nor that it did not."""

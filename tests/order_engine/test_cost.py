@@ -12,7 +12,7 @@ from daemon.metrics import Counts
 from order_engine.engine import Engine
 from order_engine.journal import Journal
 from order_engine.orders import Order, Status
-from tests.order_engine.given import PENDING, a_journal, a_request, an_engine, locked
+from tests.order_engine.given import BUILDING, CANCELLED, PENDING, ROUTING, a_journal, a_request, an_engine, locked
 from tests.waiting import until
 
 EVENTS = 5  # of an order that is confirmed at once: pending, routing, building, submitted, confirmed
@@ -68,6 +68,23 @@ def test_orders_that_come_while_the_disk_is_busy_share_a_commit(tmp_path: Path) 
         for answer in coming:
             answer.result(20)
         assert journal.commits <= 2, "the first may have been alone when the disk was found busy"
+
+
+def test_events_that_share_a_commit_share_statements_and_an_order_is_written_once(tmp_path: Path) -> None:
+    with a_journal(tmp_path / "journal.db") as journal:
+        first = journal.create("order-0", PENDING).result(20)
+        with statements_of(journal._db) as seen:
+            with locked(tmp_path / "journal.db"):
+                others = [journal.create(f"order-{number}", PENDING) for number in range(1, ORDERS)]
+                routing = journal.record(first.order, ROUTING)
+                building = journal.record(routing.order, BUILDING, before=routing)
+                last = journal.append(building.order, CANCELLED)
+            for answer in (*others, last):
+                answer.result(20)
+            commits = seen["COMMIT"]
+        assert commits <= 2, "the first may have been alone when the disk was found busy"
+        assert seen["UPDATE orders"] <= commits, "of three steps of one order, what it came to"
+        assert seen["INSERT INTO"] <= (ORDERS - 1) + (ORDERS + 2) // 32 + 31 * commits, "the orders; the events in blocks"
 
 
 def test_a_burst_of_orders_takes_far_fewer_commits_than_events(tmp_path: Path) -> None:
