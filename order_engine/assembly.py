@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from order_engine.clock import Clock, SystemClock
@@ -13,6 +14,7 @@ from order_engine.feed import Feed
 from order_engine.halt import Halt
 from order_engine.home import Home
 from order_engine.journal import Journal
+from order_engine.router import are_prompt
 from order_engine.settings import Settings
 from order_engine.settlement import SettlementWatch
 from order_engine.tally import Tally, TimedVenue
@@ -57,7 +59,7 @@ def assemble(home: Home, settings: Settings, on_fatal: Callable[[str], None], cl
         settlement.watch(living)
 
     workers = Workers(journal, venues, rules, hands, clock.now_ms, quoting, settings.quote_deadline_ms, hand_over, halt)
-    queue = WorkQueue(home.queue, settings.workers, workers.work, clock)
+    queue = WorkQueue(home.queue, settings.workers, workers.work, clock, partial(are_prompt, venues))
     settlement = SettlementWatch(journal, chain, clock, hands, queue.put, halt)
     return Engine(
         settings=settings,

@@ -49,7 +49,7 @@ def ask_venues(venues: Sequence[Venue], ask: Ask, deadline_ms: int, executor: Ex
 
     Where all are prompt, they are asked one after the other: to hand so little work to other threads takes longer.
     """
-    if all(venue.prompt for venue in venues):
+    if are_prompt(venues):
         return tuple(offer_of(venue, ask) for venue in venues)
     asked = [executor.submit(offer_of, venue, ask) for venue in venues]
     for late in wait(asked, timeout=deadline_ms / 1_000).not_done:
@@ -60,6 +60,11 @@ def ask_venues(venues: Sequence[Venue], ask: Ask, deadline_ms: int, executor: Ex
         else Declined(venue.name, "venue_unavailable", f"no answer within {deadline_ms} ms")
         for venue, answer in zip(venues, asked, strict=True)
     )
+
+
+def are_prompt(venues: Sequence[Venue]) -> bool:
+    """True while all of them answer at once."""
+    return all(venue.prompt for venue in venues)
 
 
 def offer_of(venue: Venue, ask: Ask) -> Offer:

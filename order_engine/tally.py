@@ -113,7 +113,10 @@ class Tally:
             self._venue(order.routed_dex).counts["failed"] += 1
 
     def _venue(self, name: str) -> "_Service":
-        return self._venues.setdefault(name, _Service())
+        service = self._venues.get(name)
+        if service is None:
+            service = self._venues[name] = _Service()
+        return service
 
     def _turn_the_day(self) -> None:
         day = self._clock.now_ms() // DAY_MS

@@ -47,29 +47,39 @@ class WakingStorage(SqliteStorage):  # type: ignore[misc]
     blocking = True
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        self._waiting = threading.Semaphore(0)
-        self._one = threading.Lock()
+        self._ready = threading.Condition()
+        self._left = 0  # put and not yet taken, as far as is known
         self._taken: deque[bytes] = deque()  # out of the file, and not yet with a worker
+        self.is_one_enough: Callable[[], bool] = bool  # whether a worker can do them all as fast as many could
         super().__init__(*arguments, **options)
 
     def enqueue(self, data: bytes, priority: float | None = None) -> None:
-        """Stores a task and wakes one worker."""
+        """Stores a task and wakes a worker."""
         self.enqueue_all([data], priority)
 
     def enqueue_all(self, tasks: Sequence[bytes], priority: float | None = None) -> None:
-        """Stores tasks and wakes as many workers."""
+        """Stores tasks and wakes a worker, who wakes the next if there is more to do."""
         rows = [(self.name, self.to_blob(data), priority or 0) for data in tasks]
-        with self._one, self.db(commit=True) as cursor:
-            cursor.executemany("INSERT INTO task (queue, data, priority) VALUES (?, ?, ?)", rows)
-        self._waiting.release(len(tasks))
+        with self._ready:
+            with self.db(commit=True) as cursor:
+                cursor.executemany("INSERT INTO task (queue, data, priority) VALUES (?, ?, ?)", rows)
+            self._left += len(tasks)
+            self._ready.notify()
 
     def dequeue(self) -> bytes | None:
         """The next task by priority and age; None after a while without one."""
-        self._waiting.acquire(timeout=PROBE_S)
-        with self._one:
+        with self._ready:
+            if not self._left:
+                self._ready.wait(PROBE_S)
             if not self._taken:
                 self._take_block()
-            return self._taken.popleft() if self._taken else None
+            if not self._taken:
+                self._left = 0
+                return None
+            self._left = max(self._left - 1, len(self._taken) - 1)
+            if self._left and not self.is_one_enough():
+                self._ready.notify()
+            return self._taken.popleft()
 
     def _take_block(self) -> None:
         with self.db(commit=True) as cursor:
@@ -79,17 +89,18 @@ class WakingStorage(SqliteStorage):  # type: ignore[misc]
 
     def enqueued_items(self, limit: int | None = None) -> list[bytes]:
         """The tasks that no worker has."""
-        with self._one:
+        with self._ready:
             return [*self._taken, *super().enqueued_items(limit)]
 
     def queue_size(self) -> int:
         """How many tasks no worker has."""
-        with self._one:
+        with self._ready:
             return len(self._taken) + int(super().queue_size())
 
-    def wake(self, workers: int) -> None:
-        """Lets this many sleeping workers look up, so that they can stop."""
-        self._waiting.release(workers)
+    def wake(self) -> None:
+        """Lets all sleeping workers look up, so that they can stop."""
+        with self._ready:
+            self._ready.notify_all()
 
 
 class IdSerializer(Serializer):  # type: ignore[misc]
@@ -110,10 +121,18 @@ class WorkQueue(SqliteHuey):  # type: ignore[misc]
     """Hands order ids to worker threads, highest priority first, within milliseconds.
 
     `work` is called with an id in a worker's thread. A worker that dies is replaced within a second; one that hangs is named
-    in the log, with the stacks of all threads, and by `hanging`.
+    in the log, with the stacks of all threads, and by `hanging`. `is_one_enough` says whether nothing of the work waits for
+    anybody: then one worker does it all, since to share it out would take longer than to do it.
     """
 
-    def __init__(self, path: Path, workers: int, work: Callable[[str], None], clock: Clock) -> None:
+    def __init__(
+        self,
+        path: Path,
+        workers: int,
+        work: Callable[[str], None],
+        clock: Clock,
+        is_one_enough: Callable[[], bool] = bool,
+    ) -> None:
         for leftover in path.parent.glob(f"{path.name}*"):
             leftover.unlink()
         path.touch(mode=0o600)
@@ -121,6 +140,7 @@ class WorkQueue(SqliteHuey):  # type: ignore[misc]
             "orders", storage_class=WakingStorage, serializer=IdSerializer(), filename=str(path), results=False,
             fsync=False, utc=True, strict_fifo=True,
         )  # fmt: skip
+        self.storage.is_one_enough = is_one_enough
         self._put = self.task(name="work")(_task(self._timed(work)))
         self._consumer = _Consumer(self, workers=workers, periodic=False, check_worker_health=False)
         self._clock = clock
@@ -174,7 +194,7 @@ class WorkQueue(SqliteHuey):  # type: ignore[misc]
         """Takes no further id; returns when the workers have finished what they hold, or after `timeout_s`."""
         self._stopping.set()
         self._consumer.stop_flag.set()
-        self.storage.wake(self.workers)
+        self.storage.wake()
         deadline = self._clock.steady_ms() + timeout_s * 1_000
         for _, thread in self._consumer.worker_threads:
             thread.join(max(deadline - self._clock.steady_ms(), 0) / 1_000)

@@ -5,10 +5,11 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from threading import Event, Semaphore
+from threading import Barrier, Event, Semaphore, get_ident
 
 import pytest
 
+from order_engine import work_queue
 from order_engine.clock import SystemClock
 from order_engine.work_queue import WorkQueue
 from tests.order_engine.given import rows
@@ -21,8 +22,10 @@ def path(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def running(path: Path, work: Callable[[str], None], workers: int = 1) -> Iterator[WorkQueue]:
-    queue = WorkQueue(path, workers, work, SystemClock())
+def running(
+    path: Path, work: Callable[[str], None], workers: int = 1, is_one_enough: Callable[[], bool] = bool
+) -> Iterator[WorkQueue]:
+    queue = WorkQueue(path, workers, work, SystemClock(), is_one_enough)
     queue.begin()
     try:
         yield queue
@@ -139,7 +142,7 @@ def test_what_somebody_else_wrote_into_the_file_is_not_run(path: Path) -> None:
         for garbage in (bomb, b"", b"\xff\xfe", b"{}", b"[]", b"17", b'["id", 5, null]', b'["id", ["order"], null]'):
             put_raw(path, garbage, priority=9)
         queue.put("order-1")
-        queue.storage.wake(8)
+        queue.storage.wake()
         until(lambda: queue.depth() == 0)
         until(lambda: done)
     assert done == ["order-1"]
@@ -177,3 +180,21 @@ def test_the_end_waits_for_the_work_in_hand_and_takes_no_more(path: Path) -> Non
         queue.end(10.0)
         assert done[0] == "in hand"
         assert len(done) + queue.depth() == 2
+
+
+@pytest.mark.parametrize(("is_one_enough", "expected"), [(True, 1), (False, 4)])
+def test_as_many_workers_are_woken_as_are_of_use(
+    path: Path, monkeypatch: pytest.MonkeyPatch, is_one_enough: bool, expected: int
+) -> None:
+    monkeypatch.setattr(work_queue, "PROBE_S", 60)  # nobody looks up by himself
+    workers, together = set[int](), Barrier(expected)
+
+    def work(_: str) -> None:
+        workers.add(get_ident())
+        together.wait(20)  # until as many are at work as are expected
+
+    with running(path, work, workers=4, is_one_enough=lambda: is_one_enough) as queue:
+        until(lambda: len(queue.storage._ready._waiters) == 4)
+        queue.put_all([f"order-{number}" for number in range(40)])
+        until(lambda: queue.depth() == 0)
+    assert len(workers) == expected
