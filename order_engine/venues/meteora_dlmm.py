@@ -362,15 +362,15 @@ def _trade(
     making_in, making_out = _fill(before.amount_y if a_to_b else before.amount_x, net, price, a_to_b)
     taken_in, taken_out = making_in, making_out
     processed_orders, open_orders = before.processed_orders, before.open_orders
-    if (processed_orders or open_orders) and before.orders_ask is not a_to_b:
+    if net > taken_in and before.orders_ask is not a_to_b:  # with nothing left to fill them, orders are not looked at
         processed_in, processed_out = _fill(processed_orders, net - taken_in, price, a_to_b)
-        open_in, open_out = _fill(open_orders, net - taken_in - processed_in, price, a_to_b)
-        taken_in += processed_in + open_in
-        taken_out += processed_out + open_out
+        taken_in, taken_out = taken_in + processed_in, taken_out + processed_out
         processed_orders -= processed_out
-        open_orders -= open_out
-        if open_out:  # what was open and is now partly filled counts as processed
-            processed_orders, open_orders = open_orders, 0
+        if net > taken_in:
+            open_in, open_out = _fill(open_orders, net - taken_in, price, a_to_b)
+            taken_in, taken_out = taken_in + open_in, taken_out + open_out
+            if open_out:  # what was open and is now partly filled counts as processed
+                processed_orders, open_orders = open_orders - open_out, 0
     used = offered
     if net > taken_in:
         fee = div_ceil(taken_in * rate, FEE_ONE - rate) if fee_on_input else 0  # liquidity keeps the dust

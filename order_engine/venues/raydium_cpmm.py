@@ -61,18 +61,17 @@ class Pool(msgspec.Struct, frozen=True, tag_field="model", tag="raydium_cpmm"):
     def swap_exact_in(self, amount_in: int, a_to_b: bool, now: int) -> Swap:  # noqa: ARG002
         """Sell exactly `amount_in` base units, fees included.
 
-        Raises SwapRefused: zero_input, zero_output (also when fees eat everything), overflow_u64 when the vault could
-        not hold the input. Source: curve/calculator.rs swap_base_input, curve/fees.rs.
+        Raises SwapRefused: zero_input, zero_output (also when fees eat everything), insufficient_liquidity for an empty
+        pool, overflow_u64 when the vault could not hold the input. Source: curve/calculator.rs swap_base_input, curve/fees.rs.
         """
         if amount_in <= 0:
             raise SwapRefused("zero_input", "the amount to sell must be greater than zero")
-        reserve_in, reserve_out = self._facing(a_to_b)
+        reserve_in, reserve_out = self._filled(a_to_b)
         creator_rate, creator_on_input = self._creator_fee(a_to_b)
         rate = self.trade_fee_rate + (creator_rate if creator_on_input else 0)
         fee = div_ceil(amount_in * rate, RATE_ONE)  # the pool keeps the dust
         after_fee = amount_in - fee
-        depth = reserve_in + after_fee
-        gross_out = div_floor(after_fee * reserve_out, depth) if depth else 0  # the pool keeps the dust
+        gross_out = div_floor(after_fee * reserve_out, reserve_in + after_fee)  # the pool keeps the dust
         if creator_on_input:
             creator_fee = div_floor(fee * creator_rate, rate) if rate else 0  # the pool keeps the dust
             trade_fee, amount_out = fee - creator_fee, gross_out
@@ -92,7 +91,7 @@ class Pool(msgspec.Struct, frozen=True, tag_field="model", tag="raydium_cpmm"):
         """
         if amount_out <= 0:
             raise SwapRefused("zero_input", "the amount to buy must be greater than zero")
-        reserve_in, reserve_out = self._facing(a_to_b)
+        reserve_in, reserve_out = self._filled(a_to_b)
         creator_rate, creator_on_input = self._creator_fee(a_to_b)
         if creator_on_input:
             gross_out, rate = amount_out, self.trade_fee_rate + creator_rate
@@ -126,6 +125,12 @@ class Pool(msgspec.Struct, frozen=True, tag_field="model", tag="raydium_cpmm"):
 
     def _facing(self, a_to_b: bool) -> tuple[int, int]:
         return (self.reserve_a, self.reserve_b) if a_to_b else (self.reserve_b, self.reserve_a)
+
+    def _filled(self, a_to_b: bool) -> tuple[int, int]:
+        """The reserves a swap faces, both of which hold something (states/pool.rs, token_price_x32, divides by each)."""
+        if self.reserve_a == 0 or self.reserve_b == 0:
+            raise SwapRefused("insufficient_liquidity", "the pool is empty")
+        return self._facing(a_to_b)
 
     def _creator_fee(self, a_to_b: bool) -> tuple[int, bool]:
         """The creator's rate and whether it is taken from the input (states/pool.rs, is_creator_fee_on_input)."""
