@@ -8,7 +8,7 @@ commits. What is never here: tokens, headers, bodies, query strings. The access 
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import copy
 from logging.handlers import QueueHandler, QueueListener, RotatingFileHandler
 from pathlib import Path
@@ -35,7 +35,7 @@ def configure(path: Path, level: str, text_to: TextIO | None = None) -> Callable
         handlers.append(logging.StreamHandler(text_to))
         handlers[1].setFormatter(_Text("%(asctime)s %(levelname)-8s %(name)s  %(message)s"))
     lines: SimpleQueue[logging.LogRecord] = SimpleQueue()
-    writer = _Writer(lines, *handlers)
+    writer = QueueListener(lines, *handlers)
     logging.basicConfig(level=level.upper(), handlers=[_Hand(lines)], force=True)
     for name in ("uvicorn.error", "uvicorn.access", "uvicorn.asgi", "huey", "websockets", "asyncio"):
         logging.getLogger(name).setLevel(logging.ERROR)  # below that they talk of single requests
@@ -69,44 +69,41 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-class _Writer(QueueListener):
-    """Writes records in a thread of its own; of one that is many lines, each as a record."""
-
-    def handle(self, record: logging.LogRecord) -> None:
-        lines = getattr(record, "lines", None)
-        if lines is None:
-            super().handle(record)
-            return
-        for event, facts in lines():
-            line = copy(record)
-            line.msg, line.args, line.facts = event, (), facts
-            super().handle(line)
-
-
-def _facts(record: logging.LogRecord) -> dict[str, Any]:
-    return getattr(record, "facts", None) or {}
+def _lines(record: logging.LogRecord) -> Iterable[tuple[str, dict[str, Any]]]:
+    """What a record says: one event with its facts, or many."""
+    lines = getattr(record, "lines", None)
+    return [(record.getMessage(), getattr(record, "facts", None) or {})] if lines is None else lines()
 
 
 class _Json(logging.Formatter):
     """What is known of every line first, then the facts; a fact may not pass for one of the former."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
+        known: dict[str, Any] = {
             "timestamp": timestamp(int(record.created * 1_000)),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "event": record.getMessage(),
         }
-        line |= {f"fact_{name}" if name in _OWN else name: value for name, value in _facts(record).items()}
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        text = _encode(line).decode()
-        return text if text.isascii() else json.dumps(line, default=str)  # which escapes the rest
+        broke = {"exception": self.formatException(record.exc_info)} if record.exc_info else {}
+        return "\n".join(_json(known, event, facts, broke) for event, facts in _lines(record))
+
+
+def _json(known: dict[str, Any], event: str, facts: dict[str, Any], broke: dict[str, str]) -> str:
+    line = known | {"event": event}
+    line |= {f"fact_{name}" if name in _OWN else name: value for name, value in facts.items()}
+    line |= broke
+    text = _encode(line).decode()
+    return text if text.isascii() else json.dumps(line, default=str)  # which escapes the rest
 
 
 class _Text(logging.Formatter):
-    """A line of text for people, its facts behind it, and nothing in it that could move a cursor."""
+    """Lines of text for people, the facts behind each, and nothing in them that could move a cursor."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = " ".join((super().format(record), *(f"{name}={value}" for name, value in _facts(record).items())))
+        return "\n".join(self._line(record, event, facts) for event, facts in _lines(record))
+
+    def _line(self, record: logging.LogRecord, event: str, facts: dict[str, Any]) -> str:
+        said = copy(record)
+        said.msg, said.args = event, ()
+        line = " ".join((super().format(said), *(f"{name}={value}" for name, value in facts.items())))
         return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in line)

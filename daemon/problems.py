@@ -115,13 +115,17 @@ def _framework_problem(error: HTTPException) -> Answer:
             return problem(code, error.detail)
 
 
-def answer_to(_: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """What Litestar sends for an exception. It wants a Response, and only ever asks it for `to_asgi_response`."""
+def answer_of(error: Exception) -> Answer:
+    """What a client is told of an exception."""
     match error:
         case EngineError():
-            answer = problem_of(error)
+            return problem_of(error)
         case HTTPException():
-            answer = _framework_problem(error)
+            return _framework_problem(error)
         case _:
-            answer = internal_problem(error)
-    return cast(Response[Any], answer)
+            return internal_problem(error)
+
+
+def answer_to(_: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """The same for Litestar. It wants a Response, and only ever asks it for `to_asgi_response`."""
+    return cast(Response[Any], answer_of(error))

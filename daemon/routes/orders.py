@@ -8,6 +8,7 @@ from typing import Any
 
 from litestar import Request, delete, get, post
 from litestar.response.base import ASGIResponse
+from litestar.types import HTTPScope
 
 from daemon.answers import Answer, Headers, Lines, encode, listing, record
 from daemon.gate import body_of
@@ -28,6 +29,8 @@ CHUNK_BYTES = 32 * 1024
 HISTORY_MAX = 1_000  # events of one order; three attempts make about twenty
 TURN = 64  # lines read before others get their turn
 
+SUBMIT = ["/api/orders", "/api/orders/execute", "/orders/execute"]
+
 _KEY = "Idempotency-Key"
 _LIST = {
     "status": STATUS,
@@ -44,7 +47,7 @@ _BODY_PROBLEMS = (408, 409, 411, 413, 415, 422)
 
 
 @post(
-    ["/api/orders", "/api/orders/execute", "/orders/execute"],
+    SUBMIT,
     status_code=202,
     summary="Submit an order",
     operation_class=described(body=JSON_BODY, headers=(IDEMPOTENCY_KEY,)),
@@ -52,11 +55,15 @@ _BODY_PROBLEMS = (408, 409, 411, 413, 415, 422)
 )
 async def submit(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Answers once the order is on disk. `/api/orders/execute` and `/orders/execute` are the same call."""
-    service = service_of(request.scope)
+    return await submitted(service_of(request.scope), request.scope)
+
+
+async def submitted(service: Service, scope: HTTPScope) -> Answer:
+    """The answer to a submit, once the order is on disk."""
     engine = service.engine
-    read_query(request.scope["query_string"], {})
-    fields = read_json(body_of(request.scope))
-    key = _key_of(request)
+    read_query(scope["query_string"], {})
+    fields = read_json(body_of(scope))
+    key = _key_of(scope)
     if key is not None and fields.setdefault("clientOrderId", key) != key:
         raise Malformed(f"{_KEY} and clientOrderId are different keys. Give one of them.", field=_KEY)
     submission = await service.committed(engine.submit(read_order(fields, engine.settings)))
@@ -145,7 +152,7 @@ async def retry(request: Request[Any, Any, Any]) -> ASGIResponse:
     service, order_id = _named(request)
     body = body_of(request.scope)
     slippage_bps = read_retry(read_json(body)) if body else None
-    submitted = await service.in_thread(service.engine.retry, order_id, slippage_bps, _key_of(request))
+    submitted = await service.in_thread(service.engine.retry, order_id, slippage_bps, _key_of(request.scope))
     return _accepted(await service.committed(submitted))
 
 
@@ -155,8 +162,8 @@ def _named(request: Request[Any, Any, Any]) -> tuple[Service, str]:
     return service_of(request.scope), read_id(request.path_params["orderId"])
 
 
-def _key_of(request: Request[Any, Any, Any]) -> str | None:
-    keys = [value for name, value in request.scope["headers"] if name == b"idempotency-key"]
+def _key_of(scope: HTTPScope) -> str | None:
+    keys = [value for name, value in scope["headers"] if name == b"idempotency-key"]
     if not keys:
         return None
     if len(keys) > 1:
