@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from daemon.answers import encode
+from daemon.frames import text_frame
 from daemon.metrics import Counts
 from order_engine.engine import Engine
 from order_engine.events import LogEntry, Recorded
@@ -28,17 +29,17 @@ PAGE = 100  # events per read of the log: each reader that is behind holds a pag
 TURN = 32  # events sent before others get their turn
 READING_THREADS = 4
 
-Send = Callable[[str], Awaitable[None]]
+Send = Callable[[Sequence[bytes]], Awaitable[None]]  # WebSocket frames, as one write
 
 _FINAL = frozenset(status.value for status in FINAL)
 
 
 class Line(NamedTuple):
-    """An event, encoded, with what is needed to decide who gets it."""
+    """An event as a WebSocket frame, with what is needed to decide who gets it."""
 
     seq: int
     order_id: str
-    text: str
+    frame: bytes
     final: bool
 
 
@@ -108,7 +109,7 @@ class Hub:
             readers = everybody if some is None else some if everybody is None else everybody | some
             if readers:
                 record = event_record(recorded.seq, order.order_id, order.request, recorded.event)
-                line = Line(recorded.seq, order.order_id, encode(record).decode(), order.status.final)
+                line = Line(recorded.seq, order.order_id, text_frame(encode(record)), order.status.final)
                 for reader in readers:
                     reader.push(line)
 
@@ -168,11 +169,8 @@ class Reader:
         while True:
             if self._dropped is not None:
                 await self._fall_back()
-            for _ in range(len(self._queue)):
-                if not self._queue:  # given up while sending
-                    break
-                if await self._send_live(self._queue.popleft()) and until_final:
-                    return
+            if self._queue and await self._send_live() and until_final:
+                return
             if self._behind:
                 if await self._send_history(self._behind[0]) and until_final:
                     return
@@ -192,7 +190,7 @@ class Reader:
             self._behind.append(subscription)
         if live:  # otherwise only history was late, and that goes on as it is
             self._hub.counts.lags += 1
-            await self._send(encode({"type": "lag", "from": first, "to": last}).decode())
+            await self._send([text_frame(encode({"type": "lag", "from": first, "to": last}))])
 
     async def _send_history(self, subscription: Subscription) -> bool:
         """Sends a page of the log. Returns True after a final event."""
@@ -204,7 +202,8 @@ class Reader:
             if self._subscriptions.get(key) is not subscription:
                 return False  # taken off, or replaced, while we read or sent
             if not self._delivered(line):
-                await self._deliver(line)
+                await self._send([line.frame])
+                await self._give_way(1)
                 final = final or line.final
             subscription.position = line.seq
         if self._subscriptions.get(key) is not subscription:
@@ -219,17 +218,28 @@ class Reader:
                 self._forget(key)
         return final
 
-    async def _send_live(self, line: Line) -> bool:
-        """Sends an event that was just committed, if it is due. Returns True after a final one."""
+    async def _send_live(self) -> bool:
+        """Sends the events that were just committed and are due, as one write. Returns True after a final one."""
+        frames, final = list[bytes](), False
+        for _ in range(min(len(self._queue), TURN)):
+            line = self._queue.popleft()
+            if self._is_due(line):
+                frames.append(line.frame)
+                final = final or line.final
+                if line.final:
+                    self._forget(line.order_id)
+        if frames:
+            await self._send(frames)
+            await self._give_way(len(frames))
+        return final
+
+    def _is_due(self, line: Line) -> bool:
+        """Notes that a live event has been reached. False when it was delivered already, or nobody wants it any more."""
         due = [s for s in self._of(line) if s.live and line.seq > s.position]
         fresh = bool(due) and not self._delivered(line)
         for subscription in due:
             subscription.position = line.seq
-        if fresh:
-            await self._deliver(line)
-            if line.final:
-                self._forget(line.order_id)
-        return fresh and line.final
+        return fresh
 
     def _forget(self, order_id: str) -> None:
         """An order that is over sends no more. Kept while everything is followed too: it says what was delivered."""
@@ -243,13 +253,14 @@ class Reader:
     def _delivered(self, line: Line) -> bool:
         return any(subscription.covers(line.seq) for subscription in self._of(line))
 
-    async def _deliver(self, line: Line) -> None:
-        await self._send(line.text)
-        self._sent += 1
-        if self._sent % TURN == 0:
+    async def _give_way(self, sent: int) -> None:
+        """Lets others have their turn after every TURN events."""
+        self._sent += sent
+        if self._sent >= TURN:
+            self._sent = 0
             await asyncio.sleep(0)
 
 
 def _line_of(entry: LogEntry) -> Line:
     record = event_record(entry.seq, entry.order_id, entry.request, entry.event)
-    return Line(entry.seq, entry.order_id, encode(record).decode(), record["status"] in _FINAL)
+    return Line(entry.seq, entry.order_id, text_frame(encode(record)), record["status"] in _FINAL)

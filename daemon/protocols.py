@@ -13,8 +13,10 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.protocol import State
 
 from daemon.answers import Answer
+from daemon.frames import FRAMES
 from daemon.gate import ARRIVED
 from daemon.problems import problem
 
@@ -221,7 +223,13 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         await self.writable.wait()
         if self.close_sent:  # over something that the parser refused; uvicorn would call it the application's mistake
             raise ClientDisconnected
-        await super().send(message)
+        frames = message.get(FRAMES)
+        if frames is None:
+            await super().send(message)
+        elif self.disconnected or self.conn.state is not State.OPEN:
+            raise ClientDisconnected
+        else:
+            self.transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
 
     def send_receive_event_to_app(self) -> None:
         if self.curr_msg_data_type == "text" and not self.close_sent:

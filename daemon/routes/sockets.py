@@ -5,7 +5,7 @@ ends the other.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,7 +15,8 @@ from litestar.openapi.spec import Schema
 from uvicorn.protocols.utils import ClientDisconnected
 
 from daemon.answers import encode
-from daemon.live import EVERYTHING, Reader
+from daemon.frames import FRAMES
+from daemon.live import EVERYTHING, Reader, Send
 from daemon.problems import internal_problem, record_of
 from daemon.query import SEQ_MAX, Parameter, read_query
 from daemon.routes.ids import read_id
@@ -58,7 +59,7 @@ async def follow(socket: Socket) -> None:
     """Subscribe, unsubscribe, ping; events of everything subscribed."""
     service = service_of(socket.scope)
     await socket.accept()
-    reader = Reader(service.hub, socket.send_text)
+    reader = Reader(service.hub, _sending_to(socket))
     talk = _Talk(service, socket, reader)
     await _both(socket, reader, reader.run(), talk.listen(talk.answer))
 
@@ -109,7 +110,7 @@ async def _stream(service: Service, socket: Socket, order_id: str) -> None:
     except EngineError as error:
         await _refuse(socket, error)
         return
-    reader = Reader(service.hub, socket.send_text)
+    reader = Reader(service.hub, _sending_to(socket))
     reader.subscribe(found.order_id, 0)
     talk = _Talk(service, socket, reader)
     await _both(socket, reader, reader.run(until_final=True), talk.listen(talk.answer_ping))
@@ -217,6 +218,14 @@ async def _text(socket: Socket) -> str:
     if text is None:
         raise Malformed("Binary messages are not taken. Send JSON as text.")
     return str(text)
+
+
+def _sending_to(socket: Socket) -> Send:
+    async def send(frames: Sequence[bytes]) -> None:
+        message: Any = {"type": "websocket.send", FRAMES: frames}
+        await socket.send(message)
+
+    return send
 
 
 async def _say(socket: Socket, message: dict[str, Any]) -> None:

@@ -6,6 +6,10 @@ import re
 import socket
 from collections.abc import Callable
 
+import pytest
+from websockets.frames import Frame, Opcode
+
+from daemon.frames import text_frame
 from daemon.protocols import Together
 from tests.conftest import AN_ORDER, RunningDaemon
 
@@ -69,3 +73,9 @@ def test_requests_in_one_packet_are_answered_in_turn(daemon: RunningDaemon) -> N
         while received.count(b"HTTP/1.1 ") < 3:
             received += wire.recv(65_536)
     assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"400", b"200", b"400"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536])
+def test_a_frame_of_ours_is_the_one_that_the_library_would_make(size: int) -> None:
+    payload = b"x" * size
+    assert text_frame(payload) == Frame(Opcode.TEXT, payload).serialize(mask=False)

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -84,7 +84,9 @@ def test_events_that_share_a_commit_share_statements_and_an_order_is_written_onc
             commits = seen["COMMIT"]
         assert commits <= 2, "the first may have been alone when the disk was found busy"
         assert seen["UPDATE orders"] <= commits, "of three steps of one order, what it came to"
-        assert seen["INSERT INTO"] <= (ORDERS - 1) + (ORDERS + 2) // 32 + 31 * commits, "the orders; the events in blocks"
+        assert seen["INSERT INTO"] <= (ORDERS - 1) + (ORDERS + 2) // 32 + 31 * commits, (
+            "the orders; the events in blocks"
+        )
 
 
 def test_a_burst_of_orders_takes_far_fewer_commits_than_events(tmp_path: Path) -> None:
@@ -110,14 +112,14 @@ def test_an_event_is_encoded_once_for_all_its_readers(tmp_path: Path) -> None:
         assert [id(text) for text in other] == [id(text) for text in texts], "the very same text, not an equal one"
 
 
-async def _sent_to_readers(engine: Engine, readers: int, orders: int) -> list[list[str]]:
+async def _sent_to_readers(engine: Engine, readers: int, orders: int) -> list[list[bytes]]:
     """What each of so many readers of everything is sent while so many orders are confirmed."""
     hub = Hub(engine, Counts(), asyncio.get_running_loop())
-    sent: list[list[str]] = [[] for _ in range(readers)]
+    sent: list[list[bytes]] = [[] for _ in range(readers)]
 
-    def reader_into(texts: list[str]) -> Reader:
-        async def send(text: str) -> None:
-            texts.append(text)
+    def reader_into(texts: list[bytes]) -> Reader:
+        async def send(frames: Sequence[bytes]) -> None:
+            texts.extend(frames)
 
         reader = Reader(hub, send)
         reader.subscribe(EVERYTHING, engine.last_seq())
