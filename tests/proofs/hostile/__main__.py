@@ -5,60 +5,35 @@ was accepted, stored, leaked, answered with a 5xx or misunderstood.
 """
 
 import argparse
-import signal
 import sys
-import tempfile
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-from tests.conftest import RunningDaemon
 from tests.proofs.hostile import gate, leaks, specification, traffic
-
-Start = Callable[..., RunningDaemon]
+from tests.proofs.parts import Part, Place, run_parts
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.proofs.hostile", description=__doc__.split("\n")[0])
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default: all")
     parser.add_argument("--cases", type=int, default=10_000, help="of specification, bodies and messages each")
     parser.add_argument("--seed", type=int, default=1, help="same seed, same bodies and messages")
     parser.add_argument("--guesses", type=int, default=5_000, help="of the token")
-    given = parser.parse_args()
-    if unknown := set(given.parts) - set(PARTS):
-        parser.error(f"unknown: {', '.join(sorted(unknown))}")
-    started: list[RunningDaemon] = []
-    with tempfile.TemporaryDirectory(prefix="oee-hostile-") as scratch:
-
-        def start(**extra: str) -> RunningDaemon:
-            root = Path(scratch) / str(len(started))
-            root.mkdir()
-            started.append(RunningDaemon(root, extra))
-            return started[-1]
-
-        try:
-            good = True
-            for name in given.parts or PARTS:
-                good &= _said(PARTS[name](start, given))
-        finally:
-            for each in started:
-                each.stop(signal.SIGKILL)
-    return 0 if good else 1
+    return run_parts(parser, PARTS)
 
 
-def _specification(start: Start, given: argparse.Namespace) -> Sequence[str]:
-    found = specification.run(start(), given.cases)
+def _specification(place: Place, given: argparse.Namespace) -> Sequence[str]:
+    found = specification.run(place.start(), given.cases)
     statuses = ", ".join(f"{status}: {count}" for status, count in sorted(found.statuses.items()))
     server_errors = sum(count for status, count in found.statuses.items() if status >= 500)
     print(f"specification: {found.cases.total():,} cases of {len(found.cases)} calls ({statuses}); 5xx {server_errors}")
     return found.violations
 
 
-def _bodies(start: Start, given: argparse.Namespace) -> Sequence[str]:
-    return _traffic("bodies", traffic.bodies(start(), given.cases, given.seed))
+def _bodies(place: Place, given: argparse.Namespace) -> Sequence[str]:
+    return _traffic("bodies", traffic.bodies(place.start(), given.cases, given.seed))
 
 
-def _messages(start: Start, given: argparse.Namespace) -> Sequence[str]:
-    return _traffic("messages", traffic.messages(start(), given.cases, given.seed))
+def _messages(place: Place, given: argparse.Namespace) -> Sequence[str]:
+    return _traffic("messages", traffic.messages(place.start(), given.cases, given.seed))
 
 
 def _traffic(name: str, tally: traffic.Tally) -> Sequence[str]:
@@ -71,8 +46,8 @@ def _traffic(name: str, tally: traffic.Tally) -> Sequence[str]:
     return tally.violations
 
 
-def _gate(start: Start, given: argparse.Namespace) -> Sequence[str]:
-    daemon = start()
+def _gate(place: Place, given: argparse.Namespace) -> Sequence[str]:
+    daemon = place.start()
     kept_out = gate.known_good(daemon)
     probed, smuggled = gate.probe(daemon), gate.smuggle(daemon)
     print(f"gate: {probed.tries} hostile requests ({len(gate.TARGETS)} addresses), accepted {len(probed.accepted)}")
@@ -99,8 +74,8 @@ def too_many_looked_at(guessed: gate.Guessed) -> list[str]:
     return wrong if guessed.welcome else [*wrong, "the right token was refused"]
 
 
-def _slowloris(start: Start, _: argparse.Namespace) -> Sequence[str]:
-    slow = gate.slowloris(start(), 500)
+def _slowloris(place: Place, _: argparse.Namespace) -> Sequence[str]:
+    slow = gate.slowloris(place.start(), 500)
     print(
         f"slowloris: {slow.sockets} sockets, still open after 6 s: {slow.still_open}, last closed at {slow.last_closed_s:.2f} s; "
         f"meanwhile {slow.served:,} requests, p50 {slow.p50_ms:.1f} ms, p99 {slow.p99_ms:.1f} ms"
@@ -108,10 +83,10 @@ def _slowloris(start: Start, _: argparse.Namespace) -> Sequence[str]:
     return [f"{slow.still_open} slow sockets are open"] if slow.still_open else []
 
 
-def _leaks(start: Start, _: argparse.Namespace) -> Sequence[str]:
-    hunted = leaks.hunt(start)
+def _leaks(place: Place, _: argparse.Namespace) -> Sequence[str]:
+    hunted = leaks.hunt(place.start)
     print(f"canaries: {len(hunted.looked_at)} places, token in {len(hunted.token)}, words in {len(hunted.words)}")
-    daemon = start()
+    daemon = place.start()
     looked, raw = leaks.raw_escapes(daemon)
     print(f"escapes: {looked} answers, outputs and files, raw in {len(raw)}")
     files, loose = leaks.modes(daemon)
@@ -120,16 +95,7 @@ def _leaks(start: Start, _: argparse.Namespace) -> Sequence[str]:
     return [*found, *raw, *loose]
 
 
-def _said(violations: Sequence[str]) -> bool:
-    for each in violations[:20]:
-        print(f"  VIOLATION {each}")
-    if len(violations) > 20:
-        print(f"  and {len(violations) - 20} more")
-    sys.stdout.flush()
-    return not violations
-
-
-PARTS: dict[str, Callable[[Start, argparse.Namespace], Sequence[str]]] = {
+PARTS: dict[str, Part] = {
     "specification": _specification,
     "bodies": _bodies,
     "messages": _messages,

@@ -5,55 +5,20 @@ anything was lost, doubled, skipped, misfolded or not as admitted. `orders` alon
 """
 
 import argparse
-import signal
 import sys
-import tempfile
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-from tests.conftest import RunningDaemon
 from tests.proofs.load import limits, orders, readers, repeats
-
-
-class Place:
-    """Where daemons are started, each in a home of its own."""
-
-    def __init__(self, scratch: Path) -> None:
-        self._scratch = scratch
-        self._homes = 0
-        self.started: list[RunningDaemon] = []
-
-    def new(self) -> Path:
-        self._homes += 1
-        root = self._scratch / str(self._homes)
-        root.mkdir()
-        return root
-
-    def start(self, root: Path | None = None, **extra: str) -> RunningDaemon:
-        self.started.append(RunningDaemon(root or self.new(), extra))
-        return self.started[-1]
+from tests.proofs.parts import Part, Place, run_parts
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.proofs.load", description=__doc__.split("\n")[0])
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default: all")
     parser.add_argument("--orders", type=int, default=200_000, help="through one home")
     parser.add_argument("--readers", type=int, default=1_000, help="live ones, and as many that never read")
     parser.add_argument("--runs", type=int, default=100, help="of readers that leave and come back")
     parser.add_argument("--seed", type=int, default=1, help="same seed, same moments of leaving")
-    given = parser.parse_args()
-    if unknown := set(given.parts) - set(PARTS):
-        parser.error(f"unknown: {', '.join(sorted(unknown))}")
-    good = True
-    with tempfile.TemporaryDirectory(prefix="oee-load-") as scratch:
-        place = Place(Path(scratch))
-        try:
-            for name in given.parts or PARTS:
-                good &= _said(PARTS[name](place, given))
-        finally:
-            for each in place.started:
-                each.stop(signal.SIGKILL)
-    return 0 if good else 1
+    return run_parts(parser, PARTS)
 
 
 def _readers(place: Place, given: argparse.Namespace) -> Sequence[str]:
@@ -130,16 +95,7 @@ def _repeats(place: Place, _: argparse.Namespace) -> Sequence[str]:
     return [*same.violations, *over.violations, *cut.violations, *cut.given_up]
 
 
-def _said(violations: Sequence[str]) -> bool:
-    for each in violations[:10]:
-        print(f"  VIOLATION {each}")
-    if len(violations) > 10:
-        print(f"  and {len(violations) - 10} more")
-    sys.stdout.flush()
-    return not violations
-
-
-PARTS: dict[str, Callable[[Place, argparse.Namespace], Sequence[str]]] = {
+PARTS: dict[str, Part] = {
     "readers": _readers,
     "returning": _returning,
     "orders": _orders,

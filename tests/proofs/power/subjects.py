@@ -78,8 +78,8 @@ class HastyJournal(Journal):
 
     acks: Acks
 
-    def _write(self, write: Any, seq: int) -> Recorded | Exception:
-        answer = super()._write(write, seq)
+    def _write(self, write: Any, seq: int, changes: Any) -> Recorded | Exception:
+        answer = super()._write(write, seq, changes)
         if isinstance(answer, Recorded):
             self.acks.published([answer])
         return answer
