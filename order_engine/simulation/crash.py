@@ -310,7 +310,9 @@ def _kill_at(job: Cell, done: Done, scratch: Scratch, dice: Dice) -> list[str]:
         done.kills += ended == _KILLED
     for number in range(job.times):
         nth = number + 1 if job.point == "in-migration" else 1  # two files are migrated, one after the other
-        armed["OEE_FAILPOINT"] = f"{job.point}:{nth}:{linger}"
+        last = number == job.times - 1
+        wait = linger if last or job.point != "in-recovery" else 0  # to linger there may leave nothing to recover again
+        armed["OEE_FAILPOINT"] = f"{job.point}:{nth}:{wait}"
         life = _killed_daemon if point.who == DAEMON else _killed_engine
         ended = life(scratch, dice, armed)
         done.kills += ended == _KILLED
