@@ -1,0 +1,368 @@
+"""The best route over the token graph: several paths at once, sharing pools, in one transaction.
+
+The network's prices (`network`) say about how much every pool takes. Then the legs are put in an order in which each
+token is spent only once it is there, and are settled one after the other by the pools' own integer swaps, the last leg out
+of a token taking all that is left of it. What is chosen is compared by those integers: never worse than the best single
+path, nor than the best split over the direct pools.
+
+Where pools disagree by more than their fees, the best route also trades them against each other: a circle, which a plan
+runs once from a token that it holds, as far as it holds enough, before it goes on with more of it.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from order_engine.routing.network import Flow, Network, Solution, Way
+from order_engine.routing.plan import FREE, SWAPS_PER_POOL, Leg, Listing, NoPlan, Plan, Terms, ends
+from order_engine.routing.split import split_in, split_out
+from order_engine.venues.pool import Pool, Swap, SwapRefused
+
+_TRIFLE = 1e-7  # of what is at stake; a tenth of a hundredth of a basis point
+_NARROWER = 40  # networks tried at most, each with less in it, when costs, caps or refusals leave pools out
+
+
+def route_in(
+    listings: Iterable[Listing], token_in: str, token_out: str, amount_in: int, now: int, terms: Terms = FREE
+) -> Plan | NoPlan:
+    """The plan that sells exactly `amount_in` for the most output net of costs."""
+    return _Routing(listings, token_in, token_out, amount_in, now, terms, True).plan()
+
+
+def route_out(
+    listings: Iterable[Listing], token_in: str, token_out: str, amount_out: int, now: int, terms: Terms = FREE
+) -> Plan | NoPlan:
+    """The plan that buys exactly `amount_out` for the least input including costs. Circles are not part of it."""
+    return _Routing(listings, token_in, token_out, amount_out, now, terms, False).plan()
+
+
+class Blocked(NamedTuple):
+    """Ways that have to be left out for there to be a plan; one whose pool `refused` may do with a little less."""
+
+    ways: list[Way]
+    refused: bool = False
+
+
+class _Routing:
+    """One question while it is being answered. `exact_in` says which side of the swaps is given."""
+
+    def __init__(
+        self,
+        listings: Iterable[Listing],
+        token_in: str,
+        token_out: str,
+        amount: int,
+        now: int,
+        terms: Terms,
+        exact_in: bool,
+    ) -> None:
+        self.listings = list(listings)
+        self.token_in, self.token_out, self.amount = token_in, token_out, amount
+        self.now, self.terms, self.exact_in = now, terms, exact_in
+
+    def plan(self) -> Plan | NoPlan:
+        """The best plan, or why there is none."""
+        if self.amount <= 0:
+            return NoPlan("zero_amount", "the amount must be greater than zero")
+        network = Network(self.listings, self.token_in, self.token_out, self.terms.max_hops, self.now)
+        if not network.ways:
+            hops = self.terms.max_hops
+            return NoPlan("no_pool", f"no path of at most {hops} pools leads from {self.token_in} to {self.token_out}")
+        split = split_in if self.exact_in else split_out
+        direct = split(self.listings, self.token_in, self.token_out, self.amount, self.now, self.terms)
+        best = direct if isinstance(direct, Plan) else None
+        for plan in (self.path(network.ways), *self.spread(network)):
+            if plan is not None and (best is None or plan.net > best.net):
+                best = plan
+        if best is not None:
+            return best
+        if isinstance(direct, NoPlan) and direct.reason == "too_small":
+            return direct
+        return NoPlan("too_large", f"the pools from {self.token_in} to {self.token_out} do not hold as much")
+
+    # Several paths at once
+
+    def spread(self, network: Network) -> list[Plan]:
+        """Plans over the whole network, then over ever fewer ways through it while costs or caps ask for fewer."""
+        plans: list[Plan] = []
+        without: set[Way] = set()
+        near: dict[str, float] | None = None
+        for _ in range(_NARROWER):
+            solution = network.solve(self.amount, self.exact_in, without, near)
+            if solution is None or not solution.flows:
+                break
+            near = solution.prices
+            found = self.settle(solution)
+            if isinstance(found, Blocked):
+                if not (found.refused and network.ease(found.ways[0])):
+                    without.update(found.ways)
+                continue
+            fits = self.terms.max_legs is None or len(found) <= self.terms.max_legs
+            if fits:
+                plans.append(self.as_plan(found))
+            weak = self.weak(solution, len(found))
+            if not weak or len(found) == 1:
+                break
+            without.update(weak)
+        return plans
+
+    def weak(self, solution: Solution, legs: int) -> list[Way]:
+        """The ways to try without: those that are hardly worth their cost, the least worthy one at a time.
+
+        Without a way at least its worth is lost. So where all are worth their costs no narrower network need be tried.
+        """
+        prices, terms, cost = solution.prices, self.terms, self.terms.leg_cost
+        flows = sorted(solution.flows, key=lambda flow: flow.worth)
+        beyond = 0 if terms.max_legs is None else legs - terms.max_legs
+        found: list[Way] = []
+        for number, flow in enumerate(flows[:-1]):
+            rounded = sum(prices[token] for token in ends(self.listings[flow.listing], flow.a_to_b))
+            trifle = flow.worth < rounded and rounded > _TRIFLE * solution.value  # what rounding takes would matter
+            hopeless = trifle or (flow.worth < cost / 8 and number < len(flows) // 2)
+            surplus = number < beyond // 2
+            if hopeless or surplus or (not found and (flow.worth < cost or beyond > 0)):
+                found.append((flow.listing, flow.a_to_b))
+        return found
+
+    def settle(self, solution: Solution) -> list[Leg] | Blocked:
+        """The legs in whole units and in the order in which they run, or what stands in their way."""
+        wanted = {(flow.listing, flow.a_to_b): flow for flow in solution.flows if min(flow[2:4]) >= 1}
+        if not wanted:
+            weakest = min(solution.flows, key=lambda flow: flow.worth)
+            return Blocked([(weakest.listing, weakest.a_to_b)])
+        circles = []
+        left = {way: flow.amount_in * solution.prices[self.source(way)] for way, flow in wanted.items()}
+        while circle := self.circle(left):
+            part = min(left[way] for way in circle)
+            if not self.exact_in or len(circle) > self.terms.max_hops:
+                return Blocked([min(circle, key=left.__getitem__)])
+            circles.append((circle, part))
+            left = {way: worth - part if way in circle else worth for way, worth in left.items()}
+            left = {way: worth for way, worth in left.items() if worth > 1e-9 * part}
+        order, depth = self.order(left)
+        if depth > self.terms.max_hops:
+            return Blocked(self.too_deep(left))
+        if self.exact_in:
+            return self.settle_in(solution, wanted, left, circles, order)
+        return self.settle_out(wanted, order)
+
+    def settle_in(
+        self,
+        solution: Solution,
+        wanted: Mapping[Way, Flow],
+        left: Mapping[Way, float],
+        circles: Sequence[tuple[list[Way], float]],
+        order: Sequence[str],
+    ) -> list[Leg] | Blocked:
+        """Token by token: circles first, then everything that is there of it goes on in the wanted proportions."""
+        course = _Course(self.listings, self.now)
+        course.held[self.token_in] = self.amount
+        waiting = list(circles)
+        for token in order:
+            for circle, part in [each for each in waiting if any(self.source(way) == token for way in each[0])]:
+                if course.held.get(token, 0):
+                    waiting.remove((circle, part))
+                    start = next(number for number, way in enumerate(circle) if self.source(way) == token)
+                    price = solution.prices[token]
+                    cost = int(self.terms.leg_cost * len(circle) / price)
+                    course.run([*circle[start:], *circle[:start]], part / price, cost)
+            if token == self.token_out:
+                continue
+            amount = course.held.get(token, 0)
+            going = [way for way in left if self.source(way) == token]
+            if not amount:
+                continue
+            if not going:
+                return Blocked([min(left or wanted, key=lambda way: wanted[way].worth)])
+            going.sort(key=lambda way: wanted[way].give)
+            shares = _shares(amount, [max(wanted[way].amount_in - course.taken.get(way, 0), 0.0) for way in going])
+            for way, share in zip(going, shares, strict=True):
+                if share > 0 and not course.swap(way, share):
+                    return Blocked([way], refused=True)
+        return course.legs
+
+    def settle_out(self, wanted: Mapping[Way, Flow], order: Sequence[str]) -> list[Leg] | Blocked:
+        """Token by token from the last to the first: what is needed of it is bought in the wanted proportions."""
+        needed, legs = {self.token_out: self.amount}, []
+        for token in reversed(order):
+            amount = needed.get(token, 0)
+            if token == self.token_in or not amount:
+                continue
+            coming = [way for way in wanted if self.target(way) == token]
+            if not coming:
+                return Blocked([min(wanted, key=lambda way: wanted[way].worth)])
+            coming.sort(key=lambda way: wanted[way].give)
+            shares = _shares(amount, [wanted[way].amount_out for way in coming])
+            for way, share in zip(coming, shares, strict=True):
+                if share <= 0:
+                    continue
+                swap = _bought(self.listings[way[0]].state, share, way[1], self.now)
+                if swap is None:
+                    return Blocked([way], refused=True)
+                legs.append(_leg(self.listings[way[0]], way[1], swap))
+                needed[self.source(way)] = needed.get(self.source(way), 0) + swap.amount_in
+        return legs[::-1]
+
+    # The order of things
+
+    def source(self, way: Way) -> str:
+        """What is sold."""
+        return ends(self.listings[way[0]], way[1])[0]
+
+    def target(self, way: Way) -> str:
+        """What is bought."""
+        return ends(self.listings[way[0]], way[1])[1]
+
+    def circle(self, ways: Collection[Way]) -> list[Way]:
+        """Ways that lead from some token back to it; empty if there are none."""
+        leading: dict[str, list[Way]] = {}
+        for way in ways:
+            leading.setdefault(self.source(way), []).append(way)
+        done: set[str] = set()
+
+        def follow(token: str, trail: list[Way]) -> list[Way]:
+            for way in leading.get(token, ()):
+                target = self.target(way)
+                before = [self.source(each) for each in trail] + [token]
+                if target in before:
+                    return [*trail, way][before.index(target) :]
+                if target not in done and (found := follow(target, [*trail, way])):
+                    return found
+            done.add(token)
+            return []
+
+        for token in list(leading):
+            if token not in done and (found := follow(token, [])):
+                return found
+        return []
+
+    def order(self, ways: Collection[Way]) -> tuple[list[str], int]:
+        """Tokens, each after all that are sold for it, and the length of the longest path from the first one."""
+        tokens = {self.token_in: 0, self.token_out: 0}
+        tokens.update({token: 0 for way in ways for token in (self.source(way), self.target(way))})
+        edges = {(self.source(way), self.target(way)) for way in ways}
+        for _ in tokens:
+            for source, target in edges:
+                tokens[target] = max(tokens[target], tokens[source] + 1)
+        return sorted(tokens, key=tokens.__getitem__), tokens[self.token_out]
+
+    def too_deep(self, left: Mapping[Way, float]) -> list[Way]:
+        """All ways between the two tokens on the way, which are what makes a path long, between which least flows."""
+        between: dict[tuple[str, str], list[Way]] = {}
+        for way in left:
+            if self.source(way) != self.token_in and self.target(way) != self.token_out:
+                between.setdefault((self.source(way), self.target(way)), []).append(way)
+        return min(between.values(), key=lambda ways: sum(left[way] for way in ways))
+
+    # One path
+
+    def path(self, ways: Sequence[Way]) -> Plan | None:
+        """The best plan that is a single path, found by the pools' own swaps."""
+        start, goal = (self.token_in, self.token_out) if self.exact_in else (self.token_out, self.token_in)
+        reached: dict[str, tuple[int, list[Leg]]] = {start: (self.amount, [])}
+        best: Plan | None = None
+        for _ in range(min(self.terms.max_hops, self.terms.max_legs or self.terms.max_hops)):
+            further: dict[str, tuple[int, list[Leg]]] = {}
+            for number, way in ways:
+                each = self.listings[number]
+                source, target = ends(each, way) if self.exact_in else ends(each, way)[::-1]
+                if source not in reached or source == goal or target == start:
+                    continue
+                amount, legs = reached[source]
+                if any(leg.pool == each.pool and leg.dex == each.dex for leg in legs):
+                    continue
+                swap = (_sold if self.exact_in else _bought)(each.state, amount, way, self.now)
+                if swap is None:
+                    continue
+                got = swap.amount_out if self.exact_in else swap.amount_in
+                if target not in further or (got > further[target][0]) == self.exact_in:
+                    leg = _leg(each, way, swap)
+                    further[target] = got, [*legs, leg] if self.exact_in else [leg, *legs]
+            reached = further
+            if goal in reached:
+                plan = self.as_plan(reached[goal][1])
+                best = plan if best is None or plan.net > best.net else best
+        return best
+
+    def as_plan(self, legs: Sequence[Leg]) -> Plan:
+        """The plan of legs in the order in which they run."""
+        taken = sum(leg.amount_in for leg in legs if leg.token_in == self.token_in)
+        taken -= sum(leg.amount_out for leg in legs if leg.token_out == self.token_in)
+        paid = sum(leg.amount_out for leg in legs if leg.token_out == self.token_out)
+        paid -= sum(leg.amount_in for leg in legs if leg.token_in == self.token_out)
+        cost = self.terms.plan_cost + self.terms.leg_cost * len(legs)
+        return Plan("in" if self.exact_in else "out", self.token_in, self.token_out, taken, paid, cost, tuple(legs))
+
+
+class _Course:
+    """Swaps one after the other: what is held of each token, the pools as they are by then, and the legs so far."""
+
+    def __init__(self, listings: Sequence[Listing], now: int) -> None:
+        self.listings, self.now = listings, now
+        self.held: dict[str, int] = {}
+        self.taken: dict[Way, int] = {}
+        self.states: dict[int, Pool] = {}
+        self.legs: list[Leg] = []
+
+    def swap(self, way: Way, amount: int) -> bool:
+        """Sells so much through one pool; False, and nothing done, where it refuses."""
+        each = self.listings[way[0]]
+        swap = _sold(self.states.get(way[0], each.state), amount, way[1], self.now)
+        if swap is None:
+            return False
+        leg = _leg(each, way[1], swap)
+        self.legs.append(leg)
+        self.states[way[0]] = swap.after
+        self.taken[way] = self.taken.get(way, 0) + amount
+        self.held[leg.token_in] -= amount
+        self.held[leg.token_out] = self.held.get(leg.token_out, 0) + leg.amount_out
+        return True
+
+    def run(self, circle: Sequence[Way], about: float, least: int) -> None:
+        """Goes round once with about so much, or what there is of it. Undone unless more than `least` is gained."""
+        used = [leg.pool for leg in self.legs]
+        if any(used.count(self.listings[number].pool) >= SWAPS_PER_POOL - 1 for number, _ in circle):
+            return  # the last swap of a pool is for the way on
+        token = ends(self.listings[circle[0][0]], circle[0][1])[0]
+        held, taken, states, legs = dict(self.held), dict(self.taken), dict(self.states), len(self.legs)
+        going = min(int(about), self.held[token])
+        for way in circle:
+            if going < 1 or not self.swap(way, going):
+                going = 0
+                break
+            going = self.legs[-1].amount_out
+        if not going or self.held[token] <= held[token] + least:
+            self.held, self.taken, self.states = held, taken, states
+            del self.legs[legs:]
+
+
+def _shares(amount: int, wanted: Sequence[float]) -> list[int]:
+    """What is wanted in whole units, and for the last whatever there is besides; in proportion where that is not enough."""
+    shares = [int(each) for each in wanted]
+    shares[-1] += amount - sum(shares)
+    if shares[-1] >= 0 or len(shares) == 1:
+        return shares
+    total = sum(wanted)
+    shares = [int(amount * (each / total)) for each in wanted]
+    shares[-1] += amount - sum(shares)
+    return shares
+
+
+def _sold(state: Pool, amount: int, a_to_b: bool, now: int) -> Swap[Pool] | None:
+    try:
+        swap = state.swap_exact_in(amount, a_to_b, now)
+    except SwapRefused:
+        return None
+    return swap if swap.amount_out and swap.amount_in == amount else None
+
+
+def _bought(state: Pool, amount: int, a_to_b: bool, now: int) -> Swap[Pool] | None:
+    try:
+        swap = state.swap_exact_out(amount, a_to_b, now)
+    except SwapRefused:
+        return None
+    return swap if swap.amount_in and swap.amount_out == amount else None
+
+
+def _leg(listing: Listing, a_to_b: bool, swap: Swap[Pool]) -> Leg:
+    token_in, token_out = ends(listing, a_to_b)
+    return Leg(listing.dex, listing.pool, token_in, token_out, swap.amount_in, swap.amount_out)
