@@ -1,6 +1,6 @@
-"""A quote over two venues with all delays 0: through HTTP, one at a time on one connection; and the routing alone, in this process.
+"""A quote over three venues, all delays 0: through HTTP, one at a time on one connection; and the routing alone, in this process.
 
-Routing is asking both venues and choosing between their offers, by the engine's own functions on a simulated chain as it begins, in
+Routing is asking all venues and choosing between their offers, by the engine's own functions on a simulated chain as it begins, in
 microseconds per call over many calls. The empty Litestar route, asked in the same way in the same run, is what HTTP alone takes.
 """
 
@@ -17,12 +17,12 @@ from benchmarks.report import Figure, Findings, Plan, percentile, ratio
 from order_engine.clock import SystemClock
 from order_engine.quotes import Ask
 from order_engine.router import Limits, ask_venues, best_route
-from order_engine.venues import meteora, raydium
 from order_engine.venues.simulated.chain import SimulatedChain, Timing
+from order_engine.venues.simulated.genesis import VENUES
 from order_engine.venues.simulated.ledger import Ledger
 from order_engine.venues.simulated.venue import SimulatedVenue
 
-ABOUT = "a quote over two venues"
+ABOUT = "a quote over three venues"
 PATH = "/api/quote?inputToken=SOL&outputToken=USDC&amount=1.5"
 ASK = Ask("SOL", "USDC", 1_500_000_000)
 LIMITS = Limits(slippage_bps=50, max_impact_bps=300, floor=None)
@@ -50,7 +50,7 @@ def run(plan: Plan) -> Findings:
             Figure("quote through HTTP, p99", "ms", tails),
             nothing,
             ratio("quotes per empty request", ours, nothing),
-            Figure("asking two venues", "µs", asking),
+            Figure("asking three venues", "µs", asking),
             Figure("choosing the route", "µs", choosing),
             Figure("routing: both", "µs", routing, at_most=60),
         ],
@@ -73,7 +73,7 @@ async def times(port: int, raw: bytes, count: int) -> list[float]:
 
 
 def in_process(folder: Path, calls: int) -> tuple[float, float]:
-    """Microseconds of asking both venues, and of choosing between their offers."""
+    """Microseconds of asking all venues, and of choosing between their offers."""
     with tempfile.TemporaryDirectory(prefix="chain-", dir=folder) as place, ThreadPoolExecutor(1) as executor:
         chain = a_chain(Path(place) / "chain.db")
         try:
@@ -92,8 +92,8 @@ def a_chain(path: Path) -> SimulatedChain:
 
 
 def venues_of(chain: SimulatedChain) -> list[SimulatedVenue]:
-    """Both venues, which answer at once."""
-    return [SimulatedVenue(name, chain, SystemClock(), quote_ms=0) for name in (raydium.NAME, meteora.NAME)]
+    """All venues, which answer at once."""
+    return [SimulatedVenue(name, chain, SystemClock(), quote_ms=0) for name in VENUES]
 
 
 def microseconds(call: Callable[[], object], calls: int) -> float:

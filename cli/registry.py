@@ -46,6 +46,10 @@ FAULT = {
 
 SIM: Mapping[str, Entry | Group] = {
     "fault": Group(FAULT, "Script what goes wrong for your bot."),
+    "market": Entry("cli.commands.sim_market:market", "Show how the rest of the market behaves, or choose it."),
+    "import": Entry(
+        "cli.commands.sim_import:import_", "Bring real pools into the simulated market, all of a file or none."
+    ),
     "run": Entry(
         "cli.commands.sim_run:run", "Live many orders under seeded faults and check that nothing is lost or doubled."
     ),

@@ -40,6 +40,7 @@ _BATCH_TYPES = _ORDER_TYPES | {b"application/x-ndjson", b"application/x-ndjson; 
 _BATCH = "/api/orders/batch"
 _ORDER_PATHS = frozenset({"/api/orders", "/api/orders/execute", "/orders/execute"})
 _FAULTS = "/api/sim/faults"
+_POOLS = "/api/sim/pools"
 _MAY_HAVE_BODY = re.compile(r"/api/orders/[^/]+/retry|/api/halt")
 _NONCE, _PROOF = NONCE_HEADER.lower().encode(), PROOF_HEADER.lower().encode()
 _NONCES = re.compile(rb"[0-9a-f]{%d}" % NONCE_CHARACTERS)
@@ -181,6 +182,8 @@ class Gate:
         limit, types = BODY_BYTES, _ORDER_TYPES
         if path == _BATCH:
             limit, types = BATCH_BYTES, _BATCH_TYPES
+        elif path == _POOLS:
+            limit = BATCH_BYTES
         elif path not in _ORDER_PATHS and path != _FAULTS:
             if _MAY_HAVE_BODY.fullmatch(path) is None:
                 return None  # takes no body; routing says what is wrong with the call

@@ -174,6 +174,39 @@ class Venue(Record):
     last_trouble: str | None
 
 
+class Depth(Record):
+    """About how much, sold into a pool, moves its price by so many bps, fee aside."""
+
+    bps: Count
+    amount: Amount
+
+
+class Impact(Record):
+    """What selling an amount gets, and how far it moves the price; or the reason why the pool refuses it."""
+
+    amount: Amount
+    amount_out: Amount | UnsetType = UNSET
+    price_impact_bps: Count | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+
+
+class PastPrice(Record):
+    """What a pool cost after a block that moved it: B per A."""
+
+    height: Count
+    at: Time
+    price: str
+
+
+class Curve(Record):
+    """How deep a pool is for whoever sells this token, and what it cost since the daemon started, oldest first."""
+
+    sells: str
+    depth: Depth
+    impacts: list[Impact]
+    prices: list[PastPrice]
+
+
 class Pool(Record):
     """A pool as it is now; `price` is B per A."""
 
@@ -187,6 +220,7 @@ class Pool(Record):
     reserve_b: Amount
     fee_bps: Amount
     price: str
+    curve: Annotated[Curve | UnsetType, Meta(description="Where it was asked for.")] = UNSET
 
 
 class Token(Record):
@@ -233,6 +267,39 @@ class Fault(Record):
     left_ms: Count | None
 
 
+class Coming(Record):
+    """A pool that opens at a height."""
+
+    height: Count
+    dex: str
+    pool: str
+    model: str
+    token_a: str
+    token_b: str
+
+
+class Market(Record):
+    """How the rest of the market behaves since a height, what tokens are worth to it in dollars, and the pools to come."""
+
+    schema: Literal["oee.market/1"]
+    regime: str
+    since: Count
+    height: Count
+    regimes: list[str]
+    rules: dict[str, int | bool]
+    fair_usd: dict[str, Amount]
+    coming: list[Coming]
+
+
+class Imported(Record):
+    """Pools that were imported: those that stand so from this height on, and those that open later."""
+
+    schema: Literal["oee.import/1"]
+    height: Count
+    opened: list[str]
+    coming: list[str]
+
+
 class EngineStatus(Record):
     """How the engine is doing."""
 
@@ -249,6 +316,7 @@ class EngineStatus(Record):
     block_ms: Annotated[int, Meta(ge=1, description="How long a block takes, at most.")]
     queue: Count
     workers: Count
+    attempts: Annotated[int, Meta(ge=1, description="That an order has at most.")]
     open: Count
     in_flight: Count
     unknown: Count

@@ -8,6 +8,7 @@ from pathlib import Path
 from order_engine.clock import Clock, SystemClock
 from order_engine.disk_room import DiskRoom
 from order_engine.engine import Engine
+from order_engine.errors import Malformed
 from order_engine.execution import Living, Rules
 from order_engine.fault_scripts import load_faults
 from order_engine.feed import Feed
@@ -15,13 +16,14 @@ from order_engine.halt import Halt
 from order_engine.home import Home
 from order_engine.journal import Journal
 from order_engine.router import are_prompt
-from order_engine.settings import Settings
+from order_engine.settings import ConfigError, Settings
 from order_engine.settlement import SettlementWatch
 from order_engine.tally import Tally, TimedVenue
-from order_engine.venues import meteora, raydium
 from order_engine.venues.simulated.chain import IDLE_MS, NETWORK_FEE, SimulatedChain, Timing
 from order_engine.venues.simulated.faults import Script
+from order_engine.venues.simulated.genesis import VENUES
 from order_engine.venues.simulated.ledger import Ledger
+from order_engine.venues.simulated.regimes import Regime, known_regime, read_regime
 from order_engine.venues.simulated.venue import SimulatedVenue
 from order_engine.wallet import Wallet
 from order_engine.work_queue import WorkQueue
@@ -32,7 +34,7 @@ COMPARISONS = 4  # quotes for people, at the same time; they have threads of the
 
 def assemble(home: Home, settings: Settings, on_fatal: Callable[[str], None], clock: Clock | None = None) -> Engine:
     """An engine over the files of `home`, not yet started. Raises database.DatabaseUnusable for a file that cannot serve, and
-    settings.ConfigError for faults that cannot be played.
+    settings.ConfigError for faults that cannot be played or a market that cannot be had.
 
     `on_fatal` is called, from any thread, when the journal can no longer be trusted: leave the process at once.
     """
@@ -43,11 +45,12 @@ def assemble(home: Home, settings: Settings, on_fatal: Callable[[str], None], cl
     journal = Journal(home.journal, feed, on_fatal)
     script = Script(clock, world=lambda: chain)
     feed.subscribe(script.committed)  # before everybody else: a crash comes before anybody is told
-    chain = SimulatedChain(Ledger(home.chain, settings.seed, clock.now_ms(), on_fatal), timing, clock, script)
+    start = _start_of(settings.market)
+    chain = SimulatedChain(Ledger(home.chain, settings.seed, clock.now_ms(), on_fatal), timing, clock, script, start)
     if settings.faults is not None:
         load_faults(Path(settings.faults), script)
     tally = Tally(clock)
-    simulated = [SimulatedVenue(name, chain, clock, settings.quote_ms, script) for name in (raydium.NAME, meteora.NAME)]
+    simulated = [SimulatedVenue(name, chain, clock, settings.quote_ms, script) for name in VENUES]
     venues = [TimedVenue(venue, tally, clock, settings.quote_deadline_ms) for venue in simulated]
     rules = Rules(settings.attempts, settings.backoff_ms)
     halt = Halt(home.halted)
@@ -82,3 +85,13 @@ def assemble(home: Home, settings: Settings, on_fatal: Callable[[str], None], cl
         start_chain=chain.start,
         stop_chain=chain.stop,
     )
+
+
+def _start_of(market: str) -> Regime:
+    """The regime of a name, or of a file. Raises ConfigError."""
+    try:
+        if market.endswith((".toml", ".json")):
+            return read_regime(Path(market).read_text(encoding="utf-8"))
+        return known_regime(market)
+    except (OSError, UnicodeDecodeError, Malformed) as error:
+        raise ConfigError(f"market = {market!r} cannot be used: {error}") from error

@@ -236,9 +236,9 @@ class Client:
         """The venues, and how they served."""
         return list(self._pages("/api/venues", {}))
 
-    def pools(self, pair: str | None = None) -> list[Record]:
-        """The pools; of one pair where `pair` is given as A/B."""
-        return list(self._pages("/api/pools", {"pair": pair}))
+    def pools(self, pair: str | None = None, curve: str | None = None) -> list[Record]:
+        """The pools; of one pair where `pair` is given as A/B, and then with how deep each is for whoever sells `curve`."""
+        return list(self._pages("/api/pools", {"pair": pair, "curve": curve}))
 
     def tokens(self) -> list[Record]:
         """The tokens that orders can name."""
@@ -289,6 +289,20 @@ class Client:
     def clear_faults(self) -> list[Record]:
         """Ends all faults and returns them as they stood."""
         return list(self._call("DELETE", "/api/sim/faults")["items"])
+
+    # the rest of the simulated market
+
+    def market(self) -> Record:
+        """The regime that holds, what tokens are worth by it, and the pools to come."""
+        return self._call("GET", "/api/sim/market")
+
+    def choose_market(self, regime: str | None = None, *, rules: str | None = None) -> Record:
+        """From the next block on the market behaves so: one of our regimes, or rules of your own as JSON or TOML."""
+        return self._call("PUT", "/api/sim/market", query={"regime": regime, "rules": rules})
+
+    def import_pools(self, text: str, height: int | None = None) -> Record:
+        """Opens the pools of a file of public records, now or at a height. Raises Malformed or Refused, by line and field."""
+        return self._call("POST", "/api/sim/pools", {"text": text} | ({} if height is None else {"height": height}))
 
     # how
 

@@ -33,7 +33,7 @@ from order_engine.recovery import Sweeper, requeue_missing
 from order_engine.router import Limits, NoRoute, ask_venues, best_route
 from order_engine.settings import Settings
 from order_engine.settlement import SettlementWatch
-from order_engine.tally import Tally
+from order_engine.tally import DAY_MS, Tally
 from order_engine.venues.simulated.faults import Script
 from order_engine.venues.venue import Venue
 from order_engine.wallet import Wallet
@@ -116,6 +116,7 @@ class Engine:
         self._accepting = threading.Lock()  # between the check for room, or for a key, and the taking of it
         self._coming: dict[str, Future[Submission]] = {}  # by client order id: their commit is under way
         self._draining = False
+        self._counting = threading.Thread(target=self._count_today, args=(journal.last_seq(),), daemon=True)
         self._started_at = clock.now_ms()
         self._started_steady = clock.steady_ms()
         self._all_settled = threading.Condition()
@@ -124,6 +125,7 @@ class Engine:
 
     def start(self) -> None:
         """Takes up every unfinished order, then begins to work. Returns at once."""
+        self._counting.start()  # a day may have a million events, and nobody shall wait for their count
         unfinished = self._journal.open_orders()
         for order in unfinished:
             self._wallet.hold(order.order_id, order.request, checked=False)
@@ -137,6 +139,10 @@ class Engine:
         resumed = requeue_missing(self._journal, self._queue, self._hands)
         self._sweeper.start()
         _log.info("engine started", extra={"facts": {"resumed": resumed, "seq": self._journal.last_seq()}})
+
+    def _count_today(self, last_seq: int) -> None:
+        day = self._clock.now_ms() // DAY_MS
+        self._tally.ended_before(self._journal.ended_since(day * DAY_MS, last_seq), day)
 
     def drain(self, timeout_ms: int) -> int:
         """Refuses new orders, lets the open ones finish for so long, then stops all work. Returns how many are left open.
@@ -155,6 +161,8 @@ class Engine:
         """Stops everything and closes the files. Call `drain` first, unless a crash is to be played."""
         self._sweeper.stop()
         self._settlement.stop()
+        if self._counting.is_alive():
+            self._counting.join()
         self._journal.close()
         self._stop_chain()
         self._comparing.shutdown(wait=False, cancel_futures=True)
@@ -374,6 +382,7 @@ class Engine:
             "blockMs": self._block_ms,
             "queue": self._queue.depth(),
             "workers": self._queue.alive(),
+            "attempts": self.settings.attempts,
         } | self._tally.status()
 
     def _condition(self) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from order_engine.client import Client, Record
 
 EVERYTHING = "*"
+BACK = "Connected again."  # what `tell` hears then
 MANY = 64  # orders from which on the whole log is heard: a connection takes few messages a second
 PATIENCE_MS = 60_000  # without a connection
 PAUSE_MS, PAUSE_MS_MAX = 100, 2_000
@@ -60,7 +61,7 @@ def follow(
                         return
                     message = json.loads(text)
                     if lost_at is not None:
-                        tell("Connected again.")
+                        tell(BACK)
                     lost_at, pause_ms = None, PAUSE_MS
                     yield from _news(client, message, seen)
         except _LOST as error:  # TimeoutError, from waiting for the next message, is an OSError

@@ -23,7 +23,7 @@ from order_engine.events import Event, LogEntry, Pending, Recorded
 from order_engine.failpoints import failpoint
 from order_engine.feed import Feed
 from order_engine.lifecycle import apply, begin
-from order_engine.orders import OPEN, Order
+from order_engine.orders import FINAL, OPEN, Order
 
 APPLICATION_ID = 0x6F656531  # "oee1"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -46,6 +46,9 @@ _TOGETHER = 32
 _EVENTS = _EVENT + ", (?, ?, ?, ?, ?, ?)" * (_TOGETHER - 1)  # one call for many rows: each call hands the GIL round
 _LOG = "SELECT e.seq, e.order_id, e.facts, o.state FROM events e JOIN orders o ON o.id = e.order_id"
 _START = "UPDATE daemon SET epoch = epoch + 1, running = 1 RETURNING epoch"
+_FINAL_STATUS = ", ".join(sorted(repr(status.value) for status in FINAL))
+_ENDED = f"""SELECT o.status, count(*) FROM events e INDEXED BY events_by_time JOIN orders o ON o.id = e.order_id
+             WHERE e.at >= ? AND e.seq <= ? AND e.version = o.version AND o.status IN ({_FINAL_STATUS}) GROUP BY o.status"""  # noqa: S608
 _OPEN_STATUS = ", ".join(repr(status.value) for status in OPEN)  # spelled like the partial index
 _OPEN = f"FROM orders INDEXED BY orders_open WHERE status IN ({_OPEN_STATUS}) ORDER BY n"
 
@@ -387,6 +390,10 @@ class Journal:
         """The number of the last event that is older than this wall time; 0 when there is none."""
         rows = self._read("SELECT coalesce(max(seq), 0) FROM events WHERE at < ?", (at_ms,))
         return int(rows[0][0])
+
+    def ended_since(self, at_ms: int, last_seq: int) -> dict[str, int]:
+        """How many orders came to each final status from this wall time on, up to this event."""
+        return dict(self._read(_ENDED, (at_ms, last_seq)))
 
     def count_by_status(self) -> dict[str, int]:
         """How many orders are in each status, open ones exactly, final ones as they are on disk."""

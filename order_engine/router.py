@@ -97,7 +97,7 @@ def best_route(ask: Ask, offers: Sequence[Offer], limits: Limits) -> Route | NoR
         return NoRoute(
             "price_impact_too_high",
             f"Selling {_text(ask.amount_in, ask.input_token)} moves even the deepest pool ({gentlest.dex}) by "
-            f"{gentlest.impact_bps} bps, the limit is {limits.max_impact_bps} bps. Nothing was sent.",
+            f"{gentlest.impact_bps} bps, the limit is {limits.max_impact_bps} bps (--max-impact). Nothing was sent.",
             again=False,
         )
     accepted = div_ceil(best.amount_out * (BPS - limits.slippage_bps), BPS)  # rounded for the user

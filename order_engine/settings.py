@@ -22,6 +22,7 @@ ENVIRONMENT = {
     "OEE_WORKERS": "workers",
     "OEE_SEED": "seed",
     "OEE_FAULTS": "faults",
+    "OEE_SIM_MARKET": "market",
 }
 
 
@@ -56,6 +57,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     landing_slots_max: Positive = 7
     valid_slots: Positive = 150  # a transaction dies this many blocks after it was built
     faults: str | None = None  # a TOML or JSON file of what goes wrong on purpose; from the folder of this file
+    market: str = (
+        "calm"  # until another is chosen: a regime of `oee sim market`, or a file beside this one, .toml or .json
+    )
 
     @property
     def instant(self) -> bool:
@@ -84,6 +88,8 @@ def resolve(config_file: Path, environment: Mapping[str, str] = os.environ) -> t
     if isinstance(path := given.get("faults"), str):
         folder = Path.cwd() if origins["faults"] == "OEE_FAULTS" else config_file.parent
         given["faults"] = str(folder / Path(path).expanduser())
+    if isinstance(path := given.get("market"), str) and path.endswith((".toml", ".json")):
+        given["market"] = str(config_file.parent / Path(path).expanduser())
     if given.get("speed") == "instant":
         given = NO_DELAYS | given
         origins = dict.fromkeys(NO_DELAYS, "speed = instant") | origins

@@ -1,11 +1,11 @@
-"""What the engine counts as it goes: open orders, today's outcomes, how each venue serves. Fed by the feed, lost at a stop.
+"""What the engine counts as it goes: open orders, today's outcomes, how each venue serves. Fed by the feed.
 
 Everything here is derived from events and may be forgotten: the journal is where facts are.
 """
 
 import threading
 from collections import Counter, deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from order_engine import messages
@@ -22,7 +22,7 @@ TIMED = 512  # answers of a venue that its latency is reckoned from: the latest 
 
 
 class Tally:
-    """Counts of one daemon's life. Written by the journal's thread, read by any."""
+    """Counts of one daemon's life, but for `today`, which begins with what the journal knows. Read by any thread."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -47,6 +47,13 @@ class Tally:
         """An unfinished order that was there before the start."""
         with self._lock:
             self._open[order.order_id] = order
+
+    def ended_before(self, ended: Mapping[str, int], day: int) -> None:
+        """Adds what ended on this day before this start."""
+        with self._lock:
+            self._turn_the_day()
+            if day == self._day:
+                self._today.update(ended)
 
     def count(self, recorded: Recorded) -> None:
         """Takes up one committed event."""

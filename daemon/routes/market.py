@@ -10,11 +10,14 @@ from litestar.response.base import ASGIResponse
 from daemon.answers import listing, record
 from daemon.openapi import TOKEN, answers, described
 from daemon.query import PAIR, Parameter, read_pairs, read_query
+from daemon.routes.sim import chain_of
 from daemon.schemas import Balances, Pools, Quote, Tokens, Venues
 from daemon.service import service_of
+from order_engine.errors import Malformed
 from order_engine.messages import quote_record, token_record
 from order_engine.requests import read_ask
-from order_engine.tokens import TOKENS
+from order_engine.tokens import TOKENS, resolve
+from order_engine.venues.simulated.records import curve_record
 
 
 def _as_given(text: str, _: str) -> str:
@@ -32,7 +35,14 @@ _ASK = {
         required=True,
     ),
 }
-_POOLS = {"pair": PAIR}
+_POOLS = {
+    "pair": PAIR,
+    "curve": Parameter(
+        lambda text, name: resolve(text, name).symbol,
+        TOKEN,
+        "With how deep each pool is for whoever sells this token of the pair, and what it cost lately.",
+    ),
+}
 
 
 @get(
@@ -69,7 +79,14 @@ async def pools(request: Request[Any, Any, Any]) -> ASGIResponse:
     """The pools as they are now."""
     service = service_of(request.scope)
     given = read_query(request.scope["query_string"], _POOLS)
-    return listing(await service.in_thread(service.engine.pools, given.get("pair")))
+    pair, token = given.get("pair"), given.get("curve")
+    found = await service.in_thread(service.engine.pools, pair)
+    if token is None:
+        return listing(found)
+    if pair is None or token not in pair:
+        raise Malformed(f"curve {token} needs a pair that has it.", field="curve")
+    chain = chain_of(request.scope)
+    return listing([pool | {"curve": curve_record(chain, pool["pool"], token)} for pool in found])
 
 
 @get("/api/tokens", summary="List tokens", operation_class=described(), responses=answers({200: (Tokens, "All.")}))

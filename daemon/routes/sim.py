@@ -1,8 +1,9 @@
-"""The simulated world over HTTP: what goes wrong in it on purpose."""
+"""The simulated world over HTTP: what goes wrong in it on purpose, and how the rest of its market behaves."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from litestar import Request, delete, get, post
+from litestar import Request, delete, get, post, put
 from litestar.openapi.spec import OpenAPIMediaType, Parameter, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.response.base import ASGIResponse
@@ -11,8 +12,10 @@ from daemon.answers import listing, record
 from daemon.gate import body_of
 from daemon.openapi import answers, described
 from daemon.query import PAIR, read_query
-from daemon.schemas import Fault, Faults
+from daemon.query import Parameter as QueryParameter
+from daemon.schemas import Fault, Faults, Imported, Market
 from daemon.service import service_of
+from order_engine.errors import Malformed
 from order_engine.fault_scripts import (
     CODES,
     FOR_MS_MAX,
@@ -24,8 +27,12 @@ from order_engine.fault_scripts import (
     read_fault,
 )
 from order_engine.messages import fault_record
-from order_engine.requests import read_json, read_key
+from order_engine.requests import read_json, read_key, refuse_unknown, whole_number
+from order_engine.venues.simulated.chain import SimulatedChain
 from order_engine.venues.simulated.faults import KINDS
+from order_engine.venues.simulated.importing import HEIGHT_MAX, read_pools
+from order_engine.venues.simulated.records import import_record, market_record
+from order_engine.venues.simulated.regimes import REGIMES, Regime, known_regime, read_regime
 
 _REQUEST_KEY = "Idempotency-Key"
 
@@ -126,4 +133,94 @@ async def clear_fault(request: Request[Any, Any, Any]) -> ASGIResponse:
     return record(fault_record(standing))
 
 
-ROUTES = (add_fault, faults, clear_faults, clear_fault)
+# the rest of the market
+
+
+def chain_of(scope: Mapping[str, Any]) -> SimulatedChain:
+    """The simulated chain behind a request."""
+    world = service_of(scope).engine.faults.world
+    if not isinstance(world, SimulatedChain):
+        raise TypeError(f"{world!r} is no simulated chain")
+    return world
+
+
+_CHOICE = {
+    "regime": QueryParameter(
+        lambda text, _: known_regime(text), Schema(type=OpenAPIType.STRING, enum=[*REGIMES]), "One of ours."
+    ),
+    "rules": QueryParameter(
+        lambda text, _: read_regime(text),
+        Schema(type=OpenAPIType.STRING),
+        "Or one of your own: a name and what differs from calm, as JSON or TOML.",
+    ),
+}
+
+
+@get(
+    "/api/sim/market",
+    summary="Show the market's regime",
+    operation_class=described(),
+    responses=answers({200: (Market, "The regime, and what it says.")}),
+)
+async def market(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """How the others trade, what tokens are worth to them, and which pools are to come."""
+    read_query(request.scope["query_string"], {})
+    return record(market_record(chain_of(request.scope)))
+
+
+@put(
+    "/api/sim/market",
+    status_code=200,
+    summary="Choose the market's regime",
+    operation_class=described(query=_CHOICE),
+    responses=answers({200: (Market, "It holds from this height on, over restarts too.")}),
+)
+async def choose_market(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """Prices go on from where they are."""
+    given = read_query(request.scope["query_string"], _CHOICE)
+    if len(given) != 1:
+        raise Malformed("Give either a regime or rules.", field="regime")
+    (regime,) = given.values()
+    return record(await _choose(request.scope, regime))
+
+
+async def _choose(scope: Mapping[str, Any], regime: Regime) -> dict[str, Any]:
+    chain = chain_of(scope)
+    await service_of(scope).committed(chain.choose(regime))
+    return market_record(chain)
+
+
+_FILE = Schema(
+    type=OpenAPIType.OBJECT,
+    required=["text"],
+    additional_properties=False,
+    properties={
+        "text": Schema(type=OpenAPIType.STRING, description="The file: public pool records as JSON or NDJSON."),
+        "height": _number(0, HEIGHT_MAX, "New pools that do not say when open at this height."),
+    },
+    description="Pools as Raydium, Meteora or Orca publish them, or as in our genesis.json.",
+)
+
+
+@post(
+    "/api/sim/pools",
+    status_code=200,
+    summary="Import pools",
+    operation_class=described(body={"application/json": OpenAPIMediaType(schema=_FILE)}),
+    responses=answers({200: (Imported, "All of them, on disk.")}, 408, 411, 413, 415, 422),
+)
+async def import_pools(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """All of them or none: what is wrong is named by line and field."""
+    read_query(request.scope["query_string"], {})
+    fields = read_json(body_of(request.scope))
+    refuse_unknown(fields, ("text", "height"))
+    text = fields.get("text")
+    if type(text) is not str:
+        raise Malformed("text is missing, or is not text.", field="text")
+    service, chain = service_of(request.scope), chain_of(request.scope)
+    plan = await service.in_thread(read_pools, text, whole_number(fields, "height", 0, HEIGHT_MAX) or 0)
+    height = await service.committed(chain.import_pools(plan))
+    return record(import_record(plan, height))
+
+
+ROUTES = (add_fault, faults, clear_faults, clear_fault, market, choose_market, import_pools)

@@ -37,9 +37,8 @@ from order_engine.simulation.dice import Dice
 from order_engine.simulation.store import MemoryLedger, Store
 from order_engine.simulation.swarm import FAMILIES, Faults, Swarm, draw
 from order_engine.simulation.virtual_clock import WALL_START_MS, VirtualClock
-from order_engine.venues import meteora, raydium
 from order_engine.venues.simulated.chain import NETWORK_FEE, SimulatedChain, Timing
-from order_engine.venues.simulated.genesis import WALLET, genesis
+from order_engine.venues.simulated.genesis import VENUES, WALLET, genesis
 from order_engine.venues.simulated.ledger import State
 from order_engine.venues.simulated.venue import SimulatedVenue
 from order_engine.wallet import Wallet
@@ -146,7 +145,7 @@ class World:
         swarm = self.swarm
         timing = Timing(SLOT_MS, swarm.landing_slots_min, swarm.landing_slots_max, swarm.valid_slots)
         self.chain = SimulatedChain(self.ledger, timing, self.clock)
-        self.venues = [SimulatedVenue(name, self.chain, self.clock, 0) for name in (raydium.NAME, meteora.NAME)]
+        self.venues = [SimulatedVenue(name, self.chain, self.clock, 0) for name in VENUES]
         self._venue_of = {venue.name: venue for venue in self.venues}
         # ours, on disk
         self.store = Store()

@@ -370,7 +370,7 @@ def test_start_and_stop_again_and_again_loses_nothing(home: Home) -> None:
 
 def test_a_comparison_stores_nothing_and_names_every_venue(engine: Engine) -> None:
     found = engine.compare(Ask("SOL", "USDC", SOL))
-    assert [offer.dex for offer in found.offers] == ["raydium", "meteora"]
+    assert [offer.dex for offer in found.offers] == ["raydium", "meteora", "orca"]
     assert found.best is not None
     assert engine.last_seq() == 0
     assert engine.compare(Ask("WIF", "BONK", 10**6)).best is None
@@ -385,3 +385,15 @@ def test_status_counts_what_there_is(engine: Engine) -> None:
     assert status["today"]["confirmed"] == 1
     assert status["today"]["failed"] == 1
     assert status["seq"] == engine.last_seq()
+
+
+def test_what_ended_today_is_still_known_after_a_restart(tmp_path: Path) -> None:
+    with an_engine(tmp_path) as engine:
+        for answer in [engine.submit(a_request(amount_in=1_000_000, slippage_bps=500)) for _ in range(5)]:
+            answer.result(20)
+        until(lambda: engine.status()["today"]["confirmed"] == 5)
+    with an_engine(tmp_path) as again:
+        until(lambda: again.status()["today"]["confirmed"] == 5)
+        again.submit(a_request(amount_in=1_000_000, slippage_bps=500)).result(20)
+        until(lambda: again.status()["today"]["confirmed"] == 6)
+        assert again.status()["today"]["failed"] == 0

@@ -11,7 +11,7 @@ from order_engine.quotes import Ask
 from order_engine.settlement import SettlementWatch
 from order_engine.venues.simulated.chain import Timing
 from order_engine.venues.venue import Landed
-from tests.order_engine.given import SOL, Floor, a_floor, a_swap, fill_up, locked, make_room, rows
+from tests.order_engine.given import SOL, Floor, a_floor, fill_up, locked, make_room, rows, venues_of
 from tests.waiting import until
 
 
@@ -43,9 +43,12 @@ def test_one_thread_settles_hundreds_at_once(floor: Floor) -> None:
 
 
 def test_a_life_that_wants_a_worker_again_is_parked_and_goes_back_to_the_queue(floor: Floor) -> None:
-    floor.chain.send(a_swap(floor.chain, "whale/1", ask=Ask("SOL", "USDC", 2_000 * SOL), min_out=1))
+    quotes = [(venue, venue.quote(Ask("SOL", "USDC", SOL))) for venue in venues_of(floor.chain)]
+    venue, quote = max(quotes, key=lambda pair: pair[1].net_out)  # where the order will go
+    floor.chain.send(venue.build(Ask("SOL", "USDC", 2_000 * SOL), quote, 1, "whale/1"))
     sent(floor, slippage_bps=1)
-    floor.chain.make_block()  # the whale lands first and takes the price away
+    assert floor.order().routed_dex == quote.dex
+    floor.chain.make_block()  # the whale lands first, in the same pool, and takes the price away
     until(lambda: floor.back_in_queue == ["order-1"])
     assert (floor.order().status, floor.order().setbacks) == (Status.ROUTING, ("slippage_exceeded",))
     taken, living = floor.hands.take("order-1")

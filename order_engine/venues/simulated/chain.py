@@ -1,9 +1,10 @@
 """The simulated chain: slots, a mempool, landing, expiry. It behaves like the real one, in the ways that hurt too.
 
 It has its own clock of slots and its own file, and it is reached only through `venue.Chain`. What a block does follows from
-the seed, the height and the transactions in it, and from nothing else. A sent transaction waits in the mempool for some slots,
-and lands in a block or dies when the height has passed its last valid one. What landed is on disk before anybody can see it,
-and a height is shown only after everything that landed at it: that is what makes "not found" a proof.
+the seed, the height, the transactions in it and what was decided about the market, and from nothing else. A sent transaction
+waits in the mempool for some slots, and lands in a block or dies when the height has passed its last valid one. What landed is
+on disk before anybody can see it, and a height is shown only after everything that landed at it: that is what makes "not
+found" a proof.
 """
 
 import hashlib
@@ -11,6 +12,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import NamedTuple
 
 import msgspec
@@ -23,10 +25,14 @@ from order_engine.orders import Transaction
 from order_engine.tokens import NATIVE, TOKENS
 from order_engine.venues.pool import Swap, SwapRefused
 from order_engine.venues.simulated.faults import NO_FAULTS, Faults
-from order_engine.venues.simulated.genesis import MARKET, NETWORK, WALLET, Account, AnyPool
+from order_engine.venues.simulated.genesis import MARKET, NETWORK, WALLET, Account, AnyPool, openings
+from order_engine.venues.simulated.importing import Plan, checked, fair_values
 from order_engine.venues.simulated.instruction import BadTransaction, Instruction, sign, verify
 from order_engine.venues.simulated.ledger import Block, Book
-from order_engine.venues.simulated.market import Flow, Listing
+from order_engine.venues.simulated.market import Flow, Listing, Market
+from order_engine.venues.simulated.openings import Opening, open_pool
+from order_engine.venues.simulated.providing import refilled
+from order_engine.venues.simulated.regimes import CALM, Regime
 from order_engine.venues.venue import Landed
 
 NETWORK_FEE = 5_000  # lamports per transaction, as on Solana for one signature
@@ -34,6 +40,8 @@ EPOCH_S = 1_700_000_000  # block time zero: blocks have times of their own, so t
 CATCH_UP_SLOTS = 300  # after a pause the chain makes up for at most so many, two minutes' worth
 IDLE_MS = 50  # with no delays, a block comes at once when there is something to do, and else so often
 REMEMBERED = 20_000  # landed transactions kept in memory; older ones are read from the file
+PROVIDING_BLOCKS = 16  # in every so manieth block the providers of one pool, in turn, look after it
+PRICES = 720  # of each pool that are kept in memory, one for each block that moved it
 
 _log = logging.getLogger(__name__)
 
@@ -56,10 +64,23 @@ class Waiting(NamedTuple):
     rejected: str | None = None  # by a fault: the error code that it lands with
 
 
-class SimulatedChain:
-    """See `venue.Chain` for what it promises. One thread of its own makes the blocks. `faults` go wrong on purpose."""
+class Price(NamedTuple):
+    """What a pool cost after a block: base units of B per A as an exact ratio. `made_at` is unix milliseconds."""
 
-    def __init__(self, ledger: Book, timing: Timing, clock: Clock, faults: Faults = NO_FAULTS) -> None:
+    height: int
+    made_at: int
+    ratio: tuple[int, int]
+
+
+class SimulatedChain:
+    """See `venue.Chain` for what it promises. One thread of its own makes the blocks. `faults` go wrong on purpose.
+
+    A world for which no regime was ever chosen begins with `start`; one for which it was goes on with that.
+    """
+
+    def __init__(
+        self, ledger: Book, timing: Timing, clock: Clock, faults: Faults = NO_FAULTS, start: Regime = CALM
+    ) -> None:
         state = ledger.load()
         self._ledger = ledger
         self._timing = timing
@@ -73,7 +94,12 @@ class SimulatedChain:
         self._listing = {listing.address: listing for listing in state.listings}
         self._pools = state.pools
         self._balances = state.balances
-        self._flow = Flow(state.seed, state.listings)
+        self._openings = openings() | dict(state.openings)
+        self._coming = {address: opening for address, opening in state.openings.items() if address not in self._listing}
+        self.market = state.market or Market()
+        self._flow = Flow(state.seed, state.listings, self.market)
+        self._decisions: deque[tuple[Regime | Plan, Future[int]]] = deque()
+        self._prices: dict[str, deque[Price]] = {}
         self._mempool = {
             transaction.signature: Waiting(transaction, verify(transaction, self._key), lands_at)
             for transaction, lands_at in state.mempool
@@ -85,6 +111,8 @@ class SimulatedChain:
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._make_blocks, name="chain", daemon=True)
+        if state.market is None and start != CALM:
+            self.choose(start)
 
     # what the engine sees
 
@@ -148,6 +176,38 @@ class SimulatedChain:
         """Until when a transaction that is built now may land."""
         return self._height + self._timing.valid_slots
 
+    def prices(self, address: str) -> Sequence[Price]:
+        """What a pool cost since the chain was started, oldest first: an entry for each of the latest blocks that moved it."""
+        return tuple(self._prices.get(address, ()))
+
+    # decisions from outside
+
+    def fair_values_ppm(self) -> Mapping[str, int]:
+        """What each token is worth to the rest of the market, over its reference price, in millionths."""
+        return self._flow.values_ppm(self._height)
+
+    @property
+    def coming(self) -> Sequence[Opening]:
+        """The pools that open at a later height, the next one first."""
+        return sorted(self._coming.values(), key=lambda opening: (opening.height, opening.listing.address))
+
+    def choose(self, regime: Regime) -> "Future[int]":
+        """From the next block on the rest of the market behaves so. The height of that block, once it is on disk."""
+        return self._decide(regime)
+
+    def import_pools(self, plan: Plan) -> "Future[int]":
+        """Opens these pools in the next block, or puts those that are there already in this state; later where they say so.
+
+        All or none: the result is the height of that block once it is on disk, or Refused, and nothing is changed.
+        """
+        return self._decide(plan)
+
+    def _decide(self, what: Regime | Plan) -> "Future[int]":
+        decided: Future[int] = Future()
+        self._decisions.append((what, decided))
+        self._wake.set()
+        return decided
+
     # blocks
 
     def shock(self, address: str, a_to_b: bool, ppm: int) -> None:
@@ -174,7 +234,7 @@ class SimulatedChain:
             if slot_ms:
                 due = max(due + slot_ms, self._clock.steady_ms() - CATCH_UP_SLOTS * slot_ms)
                 self._rest(due - self._clock.steady_ms())
-            elif not self._mempool and not self._inbox:
+            elif not self._mempool and not self._inbox and not self._decisions:
                 self._wake.wait(IDLE_MS / 1_000)
                 self._wake.clear()
             if not self._stopping:
@@ -198,10 +258,16 @@ class SimulatedChain:
         world = _Tally(self._pools, self._balances)
         block = Block(height, arrived=[(each.transaction, each.lands_at) for each in arrived.values()])
         now = _block_time(height)
+        decided = self._take_decisions(block, world) if self._decisions else []
+        if self._coming:
+            self._open(block, world)
         while self._shocks:
             address, a_to_b, ppm = self._shocks.popleft()
             world.trade(self._listing[address], MARKET, a_to_b, world.pools[address].depth(a_to_b, ppm), now)
-        for trade in self._flow.trades(height, world.pools, now):
+        if height % PROVIDING_BLOCKS == 0:
+            self._provide(height, world)
+        flow = self._flow if block.market is None else Flow(self._seed, self.listings, block.market)
+        for trade in flow.trades(height, world.pools, now):
             listing = self._listing[trade.address]
             world.trade(listing, MARKET, trade.a_to_b, trade.amount_in, now)
         for each in sorted(waiting.values(), key=lambda each: each.lands_at):
@@ -214,13 +280,82 @@ class SimulatedChain:
                     block.landed.append((each.asked, self._execute(each, world, height)))
         block.pools, block.balances = world.changed_pools, world.changed_balances
         made_at = self._clock.now_ms()
-        self._ledger.write_block(block, made_at)
+        try:
+            self._ledger.write_block(block, made_at)
+        except Exception as error:
+            for future in decided:
+                future.set_exception(error)
+            raise
         failpoint("on-chain", "landed" if block.landed else None)
         self._show(block, waiting, made_at)
+        for future in decided:
+            future.set_result(height)
+
+    def _take_decisions(self, block: Block, world: "_Tally") -> "list[Future[int]]":
+        """What was decided since the last block, in its order. Those that are refused are told at once."""
+        taken: list[Future[int]] = []
+        while self._decisions:
+            what, decided = self._decisions.popleft()
+            before = block.market or Market(self.market.regime, block.height, self._flow.values_ppm(block.height))
+            if isinstance(what, Regime):
+                block.market = Market(what, block.height, before.values_ppm)
+            else:
+                listings = self._listing | {listing.address: listing for listing in block.opened}
+                known = self._openings | {opening.listing.address: opening for opening in block.planned}
+                try:
+                    opened = checked(what, listings, world.pools, known, world.balance, before.values_ppm)
+                except Refused as refused:
+                    decided.set_exception(refused)
+                    continue
+                for opening in opened:
+                    self._plan(opening, block, world)
+                now_open = [opening for opening in opened if opening.height <= block.height]
+                if now_open:  # the regime begins anew, at the prices of the file
+                    block.market = Market(before.regime, block.height, fair_values(now_open, before.values_ppm))
+            taken.append(decided)
+        return taken
+
+    def _plan(self, opening: Opening, block: Block, world: "_Tally") -> None:
+        """Takes the providers' money for a pool: what it lacks into the pool's account, what is too much out of it. One that
+        opens later has it there already."""
+        listing = opening.listing
+        there = world.pools.get(listing.address)
+        has = (0, 0) if there is None else there.reserves
+        pool = open_pool(opening)
+        if not world.lay(listing, has, opening.reserves if there is None else pool.reserves):
+            raise ValueError(f"nobody pays for the pool {listing.address}")  # it was checked
+        if there is None and opening.height <= block.height:
+            block.opened.append(listing)
+        if there is not None or opening.height <= block.height:
+            world.put(listing.address, pool)
+        block.planned.append(opening)
+
+    def _open(self, block: Block, world: "_Tally") -> None:
+        """The pools whose height has come."""
+        for opening in self.coming:
+            if opening.height <= block.height:
+                world.put(opening.listing.address, open_pool(opening))
+                block.opened.append(opening.listing)
+
+    def _provide(self, height: int, world: "_Tally") -> None:
+        """The providers of one pool look after it, as far as the market can pay."""
+        listing = self.listings[height // PROVIDING_BLOCKS % len(self.listings)]
+        opening, pool = self._openings.get(listing.address), world.pools[listing.address]
+        if opening is None:
+            return
+        fair = self._flow.fair(listing, height)
+        found = refilled(pool, opening, self.market.regime.liquidity_percent, fair)
+        if found is not None and world.lay(listing, pool.reserves, found.reserves):
+            world.put(listing.address, found)
 
     def _show(self, block: Block, waiting: dict[str, "Waiting"], made_at: int) -> None:
         """Makes a written block visible: what landed first, the height last."""
         self._pools = self._pools | block.pools
+        for address, pool in block.pools.items():
+            prices = self._prices.setdefault(address, deque(maxlen=PRICES))
+            prices.append(Price(block.height, made_at, pool.spot_price(True)))
+        if block.opened or block.planned or block.market is not None:
+            self._show_decisions(block)
         self._balances = self._balances | block.balances
         for _, landed in block.landed:
             self._landed[landed.signature] = landed
@@ -234,6 +369,18 @@ class SimulatedChain:
         self._height = block.height
         for listener in self._listeners:
             listener(block.height)
+
+    def _show_decisions(self, block: Block) -> None:
+        for opening in block.planned:
+            self._openings[opening.listing.address] = opening
+            if opening.listing.address not in self._listing and opening.listing not in block.opened:
+                self._coming[opening.listing.address] = opening
+        for listing in block.opened:
+            self._coming.pop(listing.address, None)
+        self.market = block.market or self.market
+        self._listing = self._listing | {listing.address: listing for listing in block.opened}
+        self.listings = sorted(self._listing.values(), key=lambda listing: listing.address)
+        self._flow = Flow(self._seed, self.listings, self.market)
 
     def _execute(self, each: Waiting, world: "_Tally", height: int) -> Landed:
         """A transaction in its block: the swap, or the failure that the ledger keeps. The network fee is paid in both cases."""
@@ -307,7 +454,21 @@ class _Tally:
         token_in, token_out = (listing.token_a, listing.token_b) if a_to_b else (listing.token_b, listing.token_a)
         self.move(trader, listing.address, token_in, swap.amount_in)
         self.move(listing.address, trader, token_out, swap.amount_out)
-        self.pools[listing.address] = self.changed_pools[listing.address] = swap.after
+        self.put(listing.address, swap.after)
+
+    def put(self, address: str, pool: AnyPool) -> None:
+        """A pool as it is from now on."""
+        self.pools[address] = self.changed_pools[address] = pool
+
+    def lay(self, listing: Listing, has: tuple[int, int], wants: tuple[int, int]) -> bool:
+        """Moves what a pool's liquidity changes by between its providers and its account. False, and nothing, if they cannot."""
+        changes = list(zip((listing.token_a, listing.token_b), has, wants, strict=True))
+        if any(want - have > self.balance(MARKET, token) for token, have, want in changes):
+            return False
+        for token, have, want in changes:
+            giver, taker = (MARKET, listing.address) if want > have else (listing.address, MARKET)
+            self.move(giver, taker, token, abs(want - have))
+        return True
 
 
 def _block_time(height: int) -> int:

@@ -204,6 +204,11 @@ class Script:
         self._open: dict[str, Order] = {}  # every order that is not over, as its newest event left it
         self._sent: dict[str, str] = {}  # the signature of its transaction -> order id
 
+    @property
+    def world(self) -> World:
+        """The chain that all this happens on."""
+        return self._world()
+
     # for those who script
 
     def add(self, fault: Fault, request_key: str | None = None) -> Standing:

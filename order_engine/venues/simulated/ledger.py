@@ -14,16 +14,21 @@ from order_engine.errors import VenueUnavailable
 from order_engine.orders import Transaction
 from order_engine.venues.simulated.genesis import Account, AnyPool, genesis
 from order_engine.venues.simulated.instruction import Instruction
-from order_engine.venues.simulated.market import Listing
+from order_engine.venues.simulated.market import Listing, Market
+from order_engine.venues.simulated.openings import Opening
 from order_engine.venues.venue import Landed
 
 APPLICATION_ID = 0x6F656563  # "oeec"
 MIGRATIONS = Path(__file__).parent / "migrations"
 CHECKPOINT_BLOCKS = 500
 
+_NEWEST_MARKET = "SELECT state FROM market ORDER BY since DESC LIMIT 1"
+
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 _pool = msgspec.json.Decoder(AnyPool).decode
+_market = msgspec.json.Decoder(Market).decode
+_opening = msgspec.json.Decoder(Opening).decode
 
 
 class State(NamedTuple):
@@ -36,10 +41,13 @@ class State(NamedTuple):
     pools: dict[str, AnyPool]
     balances: dict[Account, int]
     mempool: list[tuple[Transaction, int]]  # and the height at which each wants to land
+    market: Market | None = None  # none: never chosen
+    openings: Mapping[str, Opening] = {}  # of pools that came after the beginning, or will
 
 
 class Block(msgspec.Struct):
-    """Everything one block changes. `arrived` and `left` are the mempool's comings and goings."""
+    """Everything one block changes. `arrived` and `left` are the mempool's comings and goings, `opened` are pools that were
+    not there before, `market` and `planned` what was decided about the rest of the market from outside."""
 
     height: int
     pools: dict[str, AnyPool] = {}
@@ -47,6 +55,14 @@ class Block(msgspec.Struct):
     landed: list[tuple[Instruction, Landed]] = []
     arrived: list[tuple[Transaction, int]] = []
     left: list[str] = []
+    opened: list[Listing] = []
+    market: Market | None = None
+    planned: list[Opening] = []
+
+    @property
+    def promised(self) -> bool:
+        """True when somebody is told of it: of something of ours that landed or died, or that his decision holds."""
+        return bool(self.left or self.planned or self.market is not None)
 
 
 class Book(Protocol):
@@ -117,14 +133,18 @@ class Ledger:
                 for who, token, units in self._db.execute("SELECT account, token, units FROM balances")
             },
             [(Transaction(signature, 0, wire), lands_at) for signature, wire, lands_at in waiting],
+            _market(found[0]) if (found := self._db.execute(_NEWEST_MARKET).fetchone()) else None,
+            {address: _opening(text) for address, text in self._db.execute("SELECT address, opening FROM openings")},
         )
 
     def write_block(self, block: Block, now_ms: int) -> None:
-        """Puts a block on disk, whole or not at all. Synced when something of ours landed or died; else with a later one."""
-        self._db.execute("PRAGMA synchronous = FULL" if block.left else "PRAGMA synchronous = NORMAL")
+        """Puts a block on disk, whole or not at all. Synced when somebody is told of it; else with a later one."""
+        self._db.execute("PRAGMA synchronous = FULL" if block.promised else "PRAGMA synchronous = NORMAL")
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._db.execute("UPDATE chain SET height = ?, made_at = ?", (block.height, now_ms))
+            if block.opened or block.promised:
+                self._put_decisions(block)
             self._db.executemany(
                 "UPDATE pools SET state = ? WHERE address = ?",
                 [(_text(p), address) for address, p in block.pools.items()],
@@ -192,6 +212,19 @@ class Ledger:
             self._on_fatal(f"{self._path} could not be closed: {error}")
         self._db.close()
 
+    def _put_decisions(self, block: Block) -> None:
+        if block.market is not None:
+            self._db.execute("INSERT INTO market (since, state) VALUES (?, ?)", (block.height, _text(block.market)))
+        self._db.executemany(
+            "INSERT INTO openings (address, opening) VALUES (?, ?) "
+            "ON CONFLICT (address) DO UPDATE SET opening = excluded.opening",
+            [(opening.listing.address, _text(opening)) for opening in block.planned],
+        )
+        self._db.executemany(
+            "INSERT INTO pools (address, dex, token_a, token_b, state) VALUES (?, ?, ?, ?, ?)",
+            [(*msgspec.structs.astuple(each), _text(block.pools[each.address])) for each in block.opened],
+        )
+
     def _put_balances(self, balances: Mapping[Account, int]) -> None:
         rows: Iterable[tuple[str, str, int]] = [(who, token, units) for (who, token), units in balances.items()]
         self._db.executemany(
@@ -201,8 +234,8 @@ class Ledger:
         )
 
 
-def _text(pool: AnyPool) -> str:
-    return _encode(pool).decode()
+def _text(value: AnyPool | Market | Opening) -> str:
+    return _encode(value).decode()
 
 
 def _row(asked: Instruction, landed: Landed) -> tuple[object, ...]:

@@ -1,8 +1,9 @@
 """Other people's trades: seeded, the same for a seed and a height, and paid for out of the market's own account.
 
-Each token has a fair value that wanders slowly around its reference price. Noise traders push single pools away from it, a
-rare large order pushes far, and arbitrageurs bring back any pool that strays by more than its fee: so venues differ, drift
-apart by up to a few per cent, and come back. One pair is visited per block, in turn. All integers.
+Each token has a fair value that wanders slowly around where it was. Noise traders push single pools away from it, a rare
+large order pushes far, informed traders buy what will be dearer soon, and arbitrageurs bring back any pool that strays by more
+than its fee: so venues differ, drift apart by up to a few per cent, and come back. How much of all that is the regime's. One
+pair is visited per block, in turn. All integers.
 """
 
 import hashlib
@@ -13,10 +14,10 @@ import msgspec
 from order_engine.amounts import div_floor
 from order_engine.tokens import TOKENS
 from order_engine.venues.pool import Pool
+from order_engine.venues.simulated.regimes import CALM, Regime
 
 PPM = 1_000_000
-KNOT_BLOCKS = 2_048  # fair values change their course about every 14 minutes
-WANDER_PPM = {  # how far a token's fair value goes from its reference price, either way
+WANDER_PPM = {  # how far a token's fair value goes on calm days, either way
     "SOL": 20_000,
     "USDC": 0,
     "USDT": 200,
@@ -27,9 +28,8 @@ WANDER_PPM = {  # how far a token's fair value goes from its reference price, ei
     "JitoSOL": 500,
 }
 MOVES_WITH = {"JitoSOL": "SOL"}  # a staked SOL is worth SOL, and a little of its own
-NOISE_PPM = 3_200  # the largest move an ordinary trade makes
-WHALE_TIMES = 12  # a rare trade is so much larger
-ARBITRAGE_MARGIN_PPM = 2_500  # what a pool must stray, beyond its fee, to be worth an arbitrageur's while
+TREND_WANDER_PPM = 20_000  # a token that wanders so far goes with a trend as it is; one that wanders farther, farther
+INFORMED_BLOCKS = 128  # who is informed knows the fair values of the next minute
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -49,11 +49,21 @@ class Trade(msgspec.Struct, frozen=True):
     amount_in: int
 
 
-class Flow:
-    """The trades of everybody else. Decides from seed, height and the pools as they are; keeps nothing."""
+class Market(msgspec.Struct, frozen=True):
+    """The regime that holds, since which height, and what each token was worth then, in millionths of its reference price."""
 
-    def __init__(self, seed: int, listings: Iterable[Listing]) -> None:
+    regime: Regime = CALM
+    since: int = 0
+    values_ppm: Mapping[str, int] = {}  # a token that is not in it: its reference price
+
+
+class Flow:
+    """The trades of everybody else. Decides from seed, height, market and the pools as they are; keeps nothing."""
+
+    def __init__(self, seed: int, listings: Iterable[Listing], market: Market = Market()) -> None:  # noqa: B008 - frozen
         self._seed = seed
+        self._market = market
+        self._regime = market.regime
         pairs: dict[tuple[str, str], list[Listing]] = {}
         for listing in sorted(listings, key=lambda listing: listing.address):
             pairs.setdefault((listing.token_a, listing.token_b), []).append(listing)
@@ -62,36 +72,78 @@ class Flow:
     def trades(self, height: int, pools: Mapping[str, Pool], now: int) -> Iterator[Trade]:
         """What the market does in this block: each trade is decided after the one before was taken up in `pools`."""
         (token_a, token_b), listings = self._pairs[height % len(self._pairs)]
+        regime = self._regime
         dice = self._dice(f"block {height}")
-        fair = fair_price(token_a, token_b, self._value_ppm(token_a, height), self._value_ppm(token_b, height))
+        fair = self._fair(token_a, token_b, height)
         noisy = listings[dice[0] % len(listings)].address
         pool = pools[noisy]
         pull = max(-48, min(48, stray_ppm(pool, fair) // 500))  # the crowd leans towards the fair price
         sells_a = dice[1] < 128 + pull
-        size = NOISE_PPM * (dice[2] + 1) * (dice[3] + 1) // (1 << 16)  # mostly small
-        if dice[4] == 0:
-            size *= WHALE_TIMES
+        size = regime.noise_ppm * (dice[2] + 1) * (dice[3] + 1) // (1 << 16)  # mostly small
+        if dice[4] < regime.whale_odds:
+            size *= regime.whale_times
         yield Trade(noisy, sells_a, pool.depth(sells_a, size))
-        for listing in listings:
-            pool = pools[listing.address]
-            stray = stray_ppm(pool, fair)
-            excess = abs(stray) - pool.fee_ppm(now) - ARBITRAGE_MARGIN_PPM
-            if excess > 0 and dice[6] < 96:  # they are not always awake
-                yield Trade(listing.address, stray > 0, pool.depth(stray > 0, div_floor(excess, 2) + 1))
+        if dice[5] < regime.informed_odds:
+            known = self._fair(token_a, token_b, height + INFORMED_BLOCKS)
+            yield from self._corrected(listings[dice[7] % len(listings)].address, pools, known, now, 0)
+        if dice[6] < regime.arbitrage_odds:
+            for listing in listings:
+                yield from self._corrected(listing.address, pools, fair, now, regime.arbitrage_margin_ppm)
+
+    def fair(self, listing: Listing, height: int) -> tuple[int, int]:
+        """The fair price of a pool's pair: base units of B per A, as a ratio."""
+        return self._fair(listing.token_a, listing.token_b, height)
+
+    def values_ppm(self, height: int) -> dict[str, int]:
+        """Every token's fair value over its reference price, in millionths: where another market goes on from."""
+        return {token: self._value_ppm(token, height) for token in WANDER_PPM}
+
+    def _corrected(
+        self, address: str, pools: Mapping[str, Pool], price: tuple[int, int], now: int, margin_ppm: int
+    ) -> Iterator[Trade]:
+        """The trade that brings a pool half of the way to a price, if what it strays beyond its fee is worth it."""
+        pool = pools[address]
+        stray = stray_ppm(pool, price)
+        excess = abs(stray) - pool.fee_ppm(now) - margin_ppm
+        if excess > 0:
+            yield Trade(address, stray > 0, pool.depth(stray > 0, div_floor(excess, 2) + 1))
+
+    def _fair(self, token_a: str, token_b: str, height: int) -> tuple[int, int]:
+        return fair_price(token_a, token_b, self._value_ppm(token_a, height), self._value_ppm(token_b, height))
 
     def _value_ppm(self, token: str, height: int) -> int:
-        """The token's fair value over its reference price, in millionths: a smooth walk through seeded knots."""
-        knot, along = divmod(height, KNOT_BLOCKS)
+        """A smooth walk through seeded knots, from what the token was worth when the market began; never below a thousandth."""
+        market, regime = self._market, self._regime
+        began = market.values_ppm.get(token, PPM)
+        age = height - market.since
+        knot, along = divmod(age, regime.knot_blocks)
         before, after = self._knot(token, knot), self._knot(token, knot + 1)
-        own = before + div_floor((after - before) * along, KNOT_BLOCKS)
+        own = before + div_floor((after - before) * along, regime.knot_blocks)
         leader = MOVES_WITH.get(token)
-        return own + (self._value_ppm(leader, height) if leader else PPM)
+        if leader:
+            return began - market.values_ppm.get(leader, PPM) + own + self._value_ppm(leader, height)
+        moved = PPM + own + div_floor(self._trend_ppm(age) * WANDER_PPM[token], TREND_WANDER_PPM)
+        return max(div_floor(began * moved, PPM), PPM // 1_000)
+
+    def _trend_ppm(self, age: int) -> int:
+        """How far a trend has come after so many blocks."""
+        regime = self._regime
+        if not regime.trend_ppm:
+            return 0
+        blocks = regime.trend_blocks
+        gone = min(age, blocks)
+        if regime.trend_comes_back:
+            gone = blocks - abs(age % (2 * blocks) - blocks)
+        up = not regime.trend_either_way or self._dice(f"trend {self._market.since}")[0] < 128
+        return div_floor((regime.trend_ppm if up else -regime.trend_ppm) * gone, blocks)
 
     def _knot(self, token: str, knot: int) -> int:
         if knot == 0:
-            return 0  # the market opens at its reference prices
-        reach = WANDER_PPM[token]
-        return int.from_bytes(self._dice(f"{token} {knot}")[:4], "big") % (2 * reach + 1) - reach
+            return 0  # a market opens where the last one ended
+        reach = div_floor(WANDER_PPM[token] * self._regime.wander_percent, 100)
+        since = self._market.since
+        dice = self._dice(f"{token} {since} {knot}" if since else f"{token} {knot}")
+        return int.from_bytes(dice[:4], "big") % (2 * reach + 1) - reach
 
     def _dice(self, what: str) -> bytes:
         return hashlib.blake2b(f"{self._seed} {what}".encode(), digest_size=16).digest()

@@ -1,6 +1,7 @@
 """A venue on the simulated chain: it quotes from its own pools, and takes its time like a real one."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from order_engine.amounts import BPS, div_ceil
 from order_engine.clock import Clock
@@ -27,10 +28,8 @@ class SimulatedVenue:
         self._clock = clock
         self._quote_ms = quote_ms
         self._faults = faults
-        self._listings = [listing for listing in chain.listings if listing.dex == name]
-        self._by_pair: dict[frozenset[str], list[Listing]] = {}
-        for listing in self._listings:
-            self._by_pair.setdefault(frozenset((listing.token_a, listing.token_b)), []).append(listing)
+        self._of: Sequence[Listing] = ()  # the chain's listings, as they were when these were sorted
+        self._sorted: tuple[list[Listing], dict[frozenset[str], list[Listing]]] = ([], {})
 
     @property
     def name(self) -> str:
@@ -45,35 +44,65 @@ class SimulatedVenue:
         """True when one of its pools has this pair."""
         return frozenset((token, other)) in self._by_pair
 
+    @property
+    def _listings(self) -> list[Listing]:
+        self._sort()
+        return self._sorted[0]
+
+    @property
+    def _by_pair(self) -> dict[frozenset[str], list[Listing]]:
+        self._sort()
+        return self._sorted[1]
+
+    def _sort(self) -> None:
+        """Pools come while the chain runs: then its listings are another list."""
+        known = self._chain.listings
+        if known is self._of:
+            return
+        mine = [listing for listing in known if listing.dex == self._name]
+        by_pair: dict[frozenset[str], list[Listing]] = {}
+        for listing in mine:
+            by_pair.setdefault(frozenset((listing.token_a, listing.token_b)), []).append(listing)
+        self._sorted = mine, by_pair
+        self._of = known
+
     def quote(self, ask: Ask) -> Quote:
         """The offer of its best pool for this ask. Raises Refused without a pool, or when none can fill it."""
         self._clock.sleep_ms(self._quote_ms + self._faults.quoting(self._name, ask))
-        offers: list[Quote] = []
+        best: _Offer | None = None
         refusals: list[str] = []
         for listing in self._by_pair.get(frozenset((ask.input_token, ask.output_token)), ()):
             try:
-                offers.append(self._offer(listing, ask))
+                offer = self._offer(listing, ask)
             except SwapRefused as refused:
                 refusals.append(str(refused))
-        if not offers:
+            else:
+                if best is None or offer.rank > best.rank:
+                    best = offer
+        if best is None:
             raise Refused("; ".join(refusals) or "no pool", code="no_route")
-        return max(offers, key=lambda quote: (quote.net_out, quote.amount_out, quote.pool))
+        return self._quote(best, ask)
 
-    def _offer(self, listing: Listing, ask: Ask) -> Quote:
+    def _offer(self, listing: Listing, ask: Ask) -> "_Offer":
         pool = self._chain.pool(listing.address)
         a_to_b = listing.token_a == ask.input_token
         swap = pool.swap_exact_in(ask.amount_in, a_to_b, self._chain.block_time())
-        if swap.amount_out == 0:
+        amount_out = swap.amount_out
+        if amount_out == 0:
             raise SwapRefused("zero_output", "the output is zero")
-        cost = _network_cost(ask, swap.amount_out)
+        net_out = max(amount_out - _network_cost(ask, amount_out), 1)  # dust: an order may be worth less than that fee
+        return _Offer((net_out, amount_out, listing.address), pool, swap, a_to_b)
+
+    def _quote(self, offer: "_Offer", ask: Ask) -> Quote:
+        (net_out, amount_out, address), pool, swap, a_to_b = offer
         return Quote(
             dex=self._name,
-            pool=listing.address,
-            amount_out=swap.amount_out,
+            pool=address,
+            amount_out=amount_out,
             fee=swap.fee,
             fee_token=ask.input_token if swap.fee_on_input else ask.output_token,
             network_fee=NETWORK_FEE,
-            net_out=max(swap.amount_out - cost, 1),  # dust: an order may be worth less than its network fee
+            net_out=net_out,
             impact_bps=impact_bps(pool, swap, a_to_b),
         )
 
@@ -110,6 +139,15 @@ class SimulatedVenue:
             fee_ppm=pool.fee_ppm(self._chain.block_time()),
             price=pool.spot_price(True),
         )
+
+
+class _Offer(NamedTuple):
+    """What one pool would do. The greatest `rank` is the best: net output, output, address."""
+
+    rank: tuple[int, int, str]
+    pool: Pool
+    swap: Swap[object]
+    a_to_b: bool
 
 
 def impact_bps(pool: Pool, swap: Swap[object], a_to_b: bool) -> int:

@@ -51,7 +51,7 @@ def test_the_world_begins_with_the_pairs_of_the_issue_on_both_venues() -> None:
         {"SOL", "USDC"}, {"SOL", "USDT"}, {"JUP", "USDC"}, {"BONK", "SOL"}, {"RAY", "SOL"}, {"JitoSOL", "SOL"}, {"WIF", "SOL"},
     ):  # fmt: skip
         assert any({each.token_a, each.token_b} == pair for each in world.listings), pair
-    assert {each.dex for each in world.listings} == {"raydium", "meteora"}
+    assert {each.dex for each in world.listings} == {"raydium", "meteora", "orca"}
 
 
 def test_the_wallet_begins_with_enough_of_everything() -> None:
