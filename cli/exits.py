@@ -113,11 +113,18 @@ def of_order(order: Mapping[str, Any]) -> Exit:
         case "confirmed":
             return Exit.OK
         case "failed":
-            return Exit.FAILED
+            return _of_failure(order)
         case "cancelled" | "expired":
             return Exit.CANCELLED
         case _:
             return Exit.UNKNOWN if order["settlement"] == "unknown" else Exit.PENDING
+
+
+def _of_failure(order: Mapping[str, Any]) -> Exit:
+    """REFUSED where our own checks ended it before anything was sent: it is to be changed, not to be tried again."""
+    sent = order["attempts"] > 1 or order["txHash"] is not None
+    refused = not sent and of_code(str(order["errorCode"])) is Exit.REFUSED
+    return Exit.REFUSED if refused else Exit.FAILED
 
 
 def worst(exits: Iterable[Exit]) -> Exit:

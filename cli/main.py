@@ -20,7 +20,7 @@ from typer.exceptions import TyperException
 from cli.exits import Exit, of_code
 from cli.lazy import LazyGroup
 from cli.registry import COMMANDS
-from cli.session import Session
+from cli.session import DETACHED, Session
 from order_engine.errors import EngineError, Malformed
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -57,6 +57,7 @@ def run(arguments: Sequence[str]) -> int:
         _silence_stdout()
         return Exit.READER_LEFT
     except KeyboardInterrupt:
+        _interrupted(session, arguments)
         return Exit.INTERRUPTED
     except OSError as error:
         _silence_stdout()
@@ -69,6 +70,13 @@ def run(arguments: Sequence[str]) -> int:
         return _bug(session, error, arguments)
     finally:
         _flush_or_forget()
+
+
+def _interrupted(session: Session, arguments: Sequence[str]) -> None:
+    """What Ctrl-C means for those who only look, also before they have begun to: nothing happens to the orders."""
+    command = next((word for word in arguments if not word.startswith("-")), "")
+    if command in ("watch", "wait"):
+        session.output.say(DETACHED)
 
 
 def _leave(code: int) -> NoReturn:

@@ -111,12 +111,17 @@ class Output:
         sys.stderr.flush()
 
 
-def _field_name(name: str, fields: list[str]) -> str:
-    """The field that is meant; amount_out is amountOut. Raises Malformed, naming those that are close."""
+def field_name(name: str, fields: Iterable[str]) -> str | None:
+    """The field that is meant; amount_out is amountOut. None for what is none."""
     first, *rest = name.split("_")
-    for spelling in (name, first + "".join(word.capitalize() for word in rest)):
-        if spelling in fields:
-            return spelling
+    spellings = (name, first + "".join(word.capitalize() for word in rest))
+    return next((spelling for spelling in spellings if spelling in fields), None)
+
+
+def _field_name(name: str, fields: list[str]) -> str:
+    """The field that is meant. Raises Malformed, naming those that are close."""
+    if (spelling := field_name(name, fields)) is not None:
+        return spelling
     from difflib import get_close_matches
 
     near = get_close_matches(name, fields, n=3)

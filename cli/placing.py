@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from cli import batch_input, render
 from cli.exits import Exit, of_code, of_order, worst
 from cli.output import Record, to_json
-from cli.session import Session
+from cli.session import DETACHED, Session
 from cli.story import FINAL
 from cli.waiting import explain_open
 from order_engine.clock import SystemClock
@@ -88,7 +88,7 @@ class Placing:
                 elif item["orderId"] in self._open:
                     self._ended(self._session.client.order(item["orderId"]))
         except KeyboardInterrupt:
-            self._output.say("Detached. The orders go on. Reattach: oee watch")
+            self._output.say(DETACHED)
             return Exit.INTERRUPTED
         for order_id in list(self._open):
             order = self._session.client.order(order_id)

@@ -59,7 +59,7 @@ def _sentences(order: Record, state: str) -> list[str]:
             ]
         case "failed":
             return [
-                f"{order['errorCode']} after {_times(order['attempts'])}: {order['error']}",
+                f"{order['errorCode']} after {counted(order['attempts'], 'attempt')}: {order['error']}",
                 f"Nothing was sold. {_next_step(order)}",
             ]
         case "cancelled" | "expired":
@@ -123,8 +123,7 @@ def detail(event: Record) -> str:
         case "pending":
             return f"sell {event['amount']} {event['inputToken']} for {event['outputToken']}"
         case "routing":
-            before = f", before: {event['previousErrorCode']}" if event.get("previousErrorCode") else ""
-            return f"attempt {event['attempt']}{before}"
+            return f"attempt {event['attempt']}{setback(event)}"
         case "building":
             return f"{event['routedDex']} {event['quotedOutput']}"
         case "submitted":
@@ -137,8 +136,14 @@ def detail(event: Record) -> str:
             return str(event.get("reason", ""))
 
 
-def _times(attempts: int) -> str:
-    return "1 attempt" if attempts == 1 else f"{attempts} attempts"
+def setback(event: Record) -> str:
+    """With what the attempt before ended, of the beginning of another; else nothing."""
+    return f", before: {event['previousErrorCode']}" if event.get("previousErrorCode") else ""
+
+
+def counted(count: int, what: str) -> str:
+    """So many of them, in words: 1 order, 2 orders."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 # tables

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from order_engine.client import Client
 
 
+DETACHED = "Detached. The orders go on. Reattach: oee watch"  # what Ctrl-C comes to for those who watch or wait
+
+
 class Session:
     """One run of the command line."""
 

@@ -41,7 +41,7 @@ def stop_daemon(session: Session, drain_ms: int, *, now: bool) -> Exit:
         )
     output.say(f"Stopped the daemon (pid {pid}).")
     if still_open:
-        output.say(f"Nothing is lost: what is open ({_orders(still_open)}) resumes at the next start.")
+        output.say(f"Nothing is lost: what is open ({render.counted(still_open, 'order')}) resumes at the next start.")
     return Exit.OK
 
 
@@ -61,7 +61,7 @@ def _moving(status: Record) -> int:
 
 def _tell_open(session: Session, client: Client, count: int, drain_ms: int) -> None:
     output = session.output
-    output.say(f"{_orders(count)} still open after {durations.short(drain_ms)}; the daemon goes on:")
+    output.say(f"{render.counted(count, 'order')} still open after {durations.short(drain_ms)}; the daemon goes on:")
     for order in client.orders(status="open", limit=SHOWN):
         output.say(
             [
@@ -71,7 +71,3 @@ def _tell_open(session: Session, client: Client, count: int, drain_ms: int) -> N
             ]
         )
     output.say("Wait longer with --drain 5m, or stop anyway with --now: unfinished orders resume at the next start.")
-
-
-def _orders(count: int) -> str:
-    return "1 order" if count == 1 else f"{count} orders"

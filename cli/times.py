@@ -11,6 +11,14 @@ def ms_of(timestamp: str) -> int:
     return round(datetime.fromisoformat(timestamp).timestamp() * 1_000)
 
 
+def moment(text: str, option: str) -> int:
+    """The unix milliseconds of a time, or of a span back from now. Raises Malformed, naming the option."""
+    try:
+        return ms_of(text)
+    except ValueError:
+        return now_ms() - durations.read(text, option)
+
+
 def now_ms() -> int:
     """The wall clock."""
     return SystemClock().now_ms()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from cli.dashboard.keys import KEYS, PAGES
+from cli.dashboard.keys import EVERY_KEY, EVERYWHERE
 from cli.exits import MEANINGS
 from cli.paint import LOOKS, Line
 from cli.render import table
@@ -17,6 +17,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "OEE_ASCII": "1: letters instead of symbols.",
     "OEE_NO_INPUT": "1: never wait for typing, as --no-input.",
     "OEE_SIM_SPEED": "paper or instant, when the daemon starts.",
+    "OEE_SIM_MARKET": "calm, choppy, trending, thin or crash: the market that a new world begins with.",
     "OEE_PORT": "The daemon's port, when it starts; 0: a free one.",
     "OEE_WORKERS": "How many orders are worked on at once, when the daemon starts.",
     "OEE_SEED": "The seed of the simulated chain, when the daemon starts.",
@@ -115,7 +116,7 @@ PIPELINES = (
     ),
     Pipeline(
         "webhooks, while you write their receiver",
-        'oee events -f --json | while read -r e; do curl -s -d "$e" http://localhost:3000/hook; done',
+        "oee events -f --forward-to http://localhost:3000/hook",
     ),
     Pipeline(
         "a test in CI: the bot must survive two rejections",
@@ -145,7 +146,16 @@ def exit_codes() -> list[Line]:
     """Every exit code, what it means, what a script should do."""
     columns = [("EXIT", ">"), ("NAME", "<"), ("MEANING", "<"), ("A SCRIPT SHOULD", "<")]
     rows = ([str(int(code)), code.name.lower(), meaning.text, meaning.advice] for code, meaning in MEANINGS.items())
-    return [*table(columns, rows), [], _text("Of several orders the worst counts, in the order 7, 6, 10, 8, 5, 3, 0.")]
+    return [
+        *table(columns, rows),
+        [],
+        _text(
+            "Of several orders the worst counts, in the order 7, 6, 10, 8, 5, 3, 0. An order that our own checks ended at"
+        ),
+        _text(
+            "its first attempt, such as by price_impact_too_high or no_route, exits 5 with waiting too: nothing was sent."
+        ),
+    ]
 
 
 def environment() -> list[Line]:
@@ -174,15 +184,16 @@ def pipelines() -> list[Line]:
 
 def keys() -> list[Line]:
     """Every key of the dashboard."""
-    rows = [(key.shown, key.help, key.section, ", ".join(sorted(key.pages))) for key in KEYS]
-    shown = [
-        (name, text, section, "everywhere" if where.count(",") == len(PAGES) else where)
-        for name, text, section, where in rows
+    rows = [
+        (key.shown, key.help, key.name, "every page" if key.pages == EVERYWHERE else ", ".join(sorted(key.pages)))
+        for key in EVERY_KEY
     ]
     return [
-        *table([("KEY", "<"), ("DOES", "<"), ("FOR", "<"), ("ON", "<")], shown),
+        *table([("KEY", "<"), ("DOES", "<"), ("NAME", "<"), ("ON", "<")], rows),
         [],
         _text("A key that cannot act says why. : takes the words of the shell, such as :submit SOL USDC 1."),
+        _text('Other keys: a line such as  cancel = "ctrl+x"  or  open = "enter,o"  in the file that'),
+        _text("oee config path keymap  names."),
     ]
 
 

@@ -12,7 +12,7 @@ from cli.cards import route
 from cli.exits import Exit, of_order, worst
 from cli.output import Record
 from cli.paint import Line, state_of
-from cli.session import Session
+from cli.session import DETACHED, Session
 from cli.story import FINAL, Story
 from cli.views import Silent, View, live
 
@@ -103,6 +103,14 @@ def explain_open(session: Session, orders: Sequence[Record], timeout_ms: int | N
 
 def wait_for_submitted(session: Session, order: Record, timeout_ms: int) -> Exit:
     """What `--wait` does after placing an order: its id at once, the live view while it runs, what came of it."""
+    try:
+        return _wait_for_submitted(session, order, timeout_ms)
+    except KeyboardInterrupt:  # before the waiting began or after it
+        _detached(session, [str(order["orderId"])])
+        return Exit.INTERRUPTED
+
+
+def _wait_for_submitted(session: Session, order: Record, timeout_ms: int) -> Exit:
     output = session.output
     output.live = True
     draw = output.err.terminal and not output.err.dumb and not (output.json or output.quiet) and timeout_ms != 0
@@ -138,4 +146,4 @@ def _detached(session: Session, order_ids: Sequence[str]) -> None:
     if len(order_ids) == 1:
         session.output.say(f"Detached. The order goes on. Reattach: oee watch {render.short_id(order_ids[0])}")
     else:
-        session.output.say("Detached. The orders go on. Reattach: oee watch")
+        session.output.say(DETACHED)

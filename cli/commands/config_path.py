@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cli import choices
+from cli.dashboard.keys import KEYMAP
 from cli.exits import Exit
 from cli.render import table
 from cli.session import Session
@@ -43,6 +44,8 @@ def paths(home: Home) -> dict[str, Path]:
     """Every file and folder of a home, by the name that the command line gives it."""
     return {
         "config": home.config_file,
+        "keymap": home.config_file.with_name(KEYMAP),
+        "forward-secret": home.config_file.with_name("forward-secret"),
         "journal": home.journal,
         "chain": home.chain,
         "queue": home.queue,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.exits import Exit
+from cli.render import counted
 from cli.session import Session
 from order_engine.errors import Malformed
 
@@ -35,12 +36,15 @@ def dashboard(
       oee dashboard --readonly --theme oee-contrast
       oee dashboard --screen log
 
-    ? lists the keys there, and: oee help keys. Leaving it leaves the daemon and the orders running.
+    ? lists the keys there, and: oee help keys, which says too how to change them. Leaving it leaves the daemon and
+    the orders running.
     """
     session = Session.of(context)
     if screen not in SCREENS:
         raise Malformed(f"--screen {screen[:20]!a} is none of {', '.join(SCREENS)}.", field="--screen")
-    if not (sys.stdin is not None and sys.stdin.isatty() and session.output.out.terminal) or session.output.out.dumb:
+    output = session.output  # the screen is drawn on standard error
+    seen = sys.stdin is not None and sys.stdin.isatty() and output.out.terminal and output.err.terminal
+    if not seen or output.out.dumb:
         raise Malformed("dashboard needs a terminal; use: oee watch")
     from cli.dashboard.link import reachable
 
@@ -48,16 +52,18 @@ def dashboard(
     os.environ.setdefault("ESCDELAY", "25")  # ms until esc is taken for a key of its own; keys answer within 100
     if not os.environ.get("NO_COLOR"):
         os.environ.pop("NO_COLOR", None)  # Textual obeys an empty one too
+    from cli.dashboard import keymap
     from cli.dashboard.app import Dashboard
 
-    app = Dashboard(lambda: _client(session), readonly, theme, screen)
+    other_keys = keymap.read(keymap.file_of(session.home))
+    app = Dashboard(lambda: _client(session), readonly, theme, screen, other_keys=other_keys)
     if theme is not None and theme not in app.available_themes:
         raise Malformed(f"No theme {theme[:30]!a}.", field="--theme", hint=f"Known: {', '.join(app.available_themes)}")
     app.run()
     if app.trouble is not None:
         raise app.trouble
     count = app.desk.open_count
-    going = f" and {count} open order{'s' if count != 1 else ''}" if count else ""
+    going = f" and {counted(count, 'open order')}" if count else ""
     session.output.say(f"Left the dashboard; the daemon{going} go{'' if count else 'es'} on.")
     return Exit.OK
 

@@ -1,15 +1,21 @@
 """`oee events`: the log, and what is added to it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import typer
 
-from cli import choices, render, times, venue_names
+from cli import choices, durations, render, times, venue_names
+from cli.beating import beating
 from cli.exits import Exit
-from cli.output import Record
+from cli.output import Output, Record
 from cli.paint import Line, state_of
 from cli.session import Session
+from order_engine.clock import timestamp
+from order_engine.errors import EngineError, Malformed
+
+HEARTBEAT = "oee.heartbeat/1"
+BEAT_MS_MIN = 100
 
 STATES = ("pending", "routing", "building", "submitted", "unknown", "confirmed", "failed", "cancelled", "expired")
 
@@ -28,6 +34,13 @@ def events(
     dex: Annotated[
         str | None, typer.Option("--venue", "--dex", metavar="VENUE", help="Only events that name this venue.")
     ] = None,
+    forward_to: Annotated[
+        str | None, typer.Option("--forward-to", metavar="URL", help="POST each of them there too, signed.")
+    ] = None,
+    heartbeat: Annotated[
+        str | None,
+        typer.Option("--heartbeat", metavar="SPAN", help="With -f: a sign of life after SPAN without an event."),
+    ] = None,
 ) -> Exit:
     """Print what happened, and what happens.
 
@@ -35,22 +48,77 @@ def events(
       oee events --since 10m
       oee events -f --type failed --json
       oee events --order c5a0f1
+      oee events -f --forward-to http://localhost:3000/hook
+      oee events -f --json --heartbeat 30s
 
     Each event has a number, seq, without gaps: a program that stops can go on with --since SEQ. With -f and no
-    --since: only what happens from now.
+    --since: only what happens from now. --forward-to tries each event three times, in order; what nobody took is said
+    on standard error. The receiver checks OEE-Signature by the secret in the file that oee config path forward-secret
+    names: the HMAC-SHA256 of the time in it, a dot and the body.
     """
     session = Session.of(context)
     output = session.output
     output.live = follow
     types = _types(type_)
+    every_ms = _heartbeat_ms(heartbeat, follow)
+    deliver = _delivery(session, forward_to) if forward_to is not None else None
     if dex is not None:
         venue_names.check(session, dex, "--venue")
-    for event in _chosen(session, follow, since, order):
+    found = _chosen(session, follow, since, order)
+    if every_ms is not None:
+        found = beating(found, every_ms, _pulse(session))
+    lost = 0
+    for event in found:
+        if event["schema"] == HEARTBEAT:
+            _show_beat(output, event)
+            continue
         if (types is not None and state_of(event) not in types) or (dex is not None and event.get("routedDex") != dex):
             continue
         if not output.record(event, event["orderId"]):
             output.show([_line(event)])
-    return Exit.OK
+        if deliver is not None:
+            lost += not deliver(event)
+    return Exit.UNREACHABLE if lost else Exit.OK
+
+
+def _heartbeat_ms(text: str | None, follow: bool) -> int | None:
+    if text is None:
+        return None
+    every_ms = durations.read(text, "--heartbeat")
+    if not follow:
+        raise Malformed("--heartbeat goes with -f.", field="--heartbeat")
+    if every_ms < BEAT_MS_MIN:
+        raise Malformed(f"--heartbeat {text[:20]!a} is below {durations.short(BEAT_MS_MIN)}.", field="--heartbeat")
+    return every_ms
+
+
+def _pulse(session: Session) -> Callable[[], Record | None]:
+    """Asks the daemon, and says nothing where it does not answer: a heartbeat is its own, not ours."""
+    client = session.client_for(autostart=False)  # its own: the other one is in another thread
+
+    def pulse() -> Record | None:
+        try:
+            seq = client.status()["seq"]
+        except EngineError:
+            return None
+        return {"schema": HEARTBEAT, "seq": seq, "timestamp": timestamp(times.now_ms())}
+
+    return pulse
+
+
+def _delivery(session: Session, url: str) -> Callable[[Record], bool]:
+    from cli.forwarding import delivery  # most follow without it
+
+    return delivery(session, url, "--forward-to")
+
+
+def _show_beat(output: Output, beat: Record) -> None:
+    """With --json a record, for people a line; nothing for those who want ids or a field."""
+    if output.json:
+        output.record(beat)
+    elif output.human:
+        said = f"{beat['seq']:>6}  {times.clock_time(beat['timestamp'])}  nothing new; the daemon answers"
+        output.show([[(said, "dim")]])
 
 
 def _types(text: str | None) -> frozenset[str] | None:

@@ -6,6 +6,7 @@ import typer
 
 from cli.exits import Exit
 from cli.output import Record
+from cli.render import counted
 from cli.session import Session
 
 
@@ -36,13 +37,11 @@ def _rest(status: Record) -> str:
     in_flight = status["inFlight"]
     waiting = status["open"] - in_flight
     said = [
-        f"{_orders(waiting)} not sent wait{'s' if waiting == 1 else ''} (cancel: oee halt --cancel-open)."
+        f"{counted(waiting, 'order')} not sent wait{'s' if waiting == 1 else ''} (cancel: oee halt --cancel-open)."
         if waiting
         else "",
-        f"{_orders(in_flight)} in flight {'is' if in_flight == 1 else 'are'} watched to the end." if in_flight else "",
+        f"{counted(in_flight, 'order')} in flight {'is' if in_flight == 1 else 'are'} watched to the end."
+        if in_flight
+        else "",
     ]
     return " ".join(filter(None, said)) or "No order is open."
-
-
-def _orders(count: int) -> str:
-    return "1 order" if count == 1 else f"{count} orders"

@@ -1,10 +1,13 @@
 """`oee list`: orders as a table, records, CSV or ids."""
 
+from collections import deque
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import typer
 
-from cli import choices, durations, render, times, venue_names
+from cli import choices, render, times, venue_names
+from cli.choosing import Order, belongs
 from cli.exits import Exit
 from cli.output import ORDER_FIELDS, Output, Record, bare
 from cli.paint import Paint, Span, state_of
@@ -40,6 +43,13 @@ def list_(
     format_: Annotated[
         str, typer.Option("--format", metavar="FORMAT", help="table, json (as --json) or csv, with a header.")
     ] = "table",
+    sort: Annotated[
+        str | None,
+        typer.Option("--sort", metavar="FIELD", help="By a field of the record, largest last; -FIELD: smallest last."),
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("-f", "--follow", help="Go on with each of them that changes, as it is then.")
+    ] = False,
 ) -> Exit:
     """List orders, newest last.
 
@@ -48,6 +58,10 @@ def list_(
       oee list --status failed --since 1h --json
       oee list --pair SOL/USDC --limit 500 -q
       oee list --since 30d --limit 10000 --format csv > orders.csv
+      oee list --since 24h --status confirmed --sort fee --limit 10
+      oee list --pair SOL/USDC -f
+
+    --limit counts from the end: without --sort the newest, with it the last of all that match.
     """
     session = Session.of(context)
     output = session.output
@@ -55,22 +69,84 @@ def list_(
     output.check(ORDER_FIELDS)
     if status is not None:
         choices.each_of(status, STATUSES, "--status")
-    found = _found(session, {"status": status, "pair": pair, "dex": dex, "since": since, "key": key}, until, limit)
+    if follow and until is not None:
+        raise Malformed("-f goes on with what comes; --until ends before it.", field="--until")
+    order = None if sort is None else Order.read(sort, "--sort")
+    filters = {"status": status, "pair": pair, "dex": dex, "since": since, "key": key}
+    seq = int(session.client.status()["seq"]) if follow else 0  # before the list, so that no change is missed
+    found = _found(session, filters, until, limit, order)
     if dex is not None and not found:
         venue_names.check(session, dex, "--venue")
     if format_ == "csv":
-        _print_csv(output, found)
-        return Exit.OK
-    if output.human:
-        if found:
-            paint = output.out
-            output.show(render.table(COLUMNS, (_row(order, paint) for order in found)))
-        else:
-            output.say("No order matches.")
-        return Exit.OK
-    for order in found:
-        output.record(order, order["orderId"])
+        _print_csv(output, [ORDER_FIELDS])
+    _print(output, found, format_)
+    if follow:
+        _follow(session, filters, seq, found, format_)
+    elif not found and output.human and format_ != "csv":
+        output.say("No order matches.")
     return Exit.OK
+
+
+def _print(output: Output, orders: list[Record], format_: str) -> None:
+    if format_ == "csv":
+        _print_csv(output, ([bare(order[name]) for name in ORDER_FIELDS] for order in orders))
+    elif not output.human:
+        for order in orders:
+            output.record(order, order["orderId"])
+    elif orders:
+        paint = output.out
+        output.show(render.table(COLUMNS, (_row(order, paint) for order in orders)))
+
+
+def _follow(session: Session, filters: dict[str, str | None], seq: int, found: list[Record], format_: str) -> None:
+    """Each order that matches, as it is after each of its changes, until nobody wants to know."""
+    output = session.output
+    output.live = True
+    holds = belongs(filters)
+    if not found:
+        output.say("No order matches yet.", terminal_only=True)
+    table = _Rows(output, found)
+    told: dict[str, int] = {}
+    for event in session.client.follow(None, seq):
+        order = session.client.order(event["orderId"])
+        before = told.pop(order["orderId"], None)
+        if event["status"] not in FINAL:
+            told[order["orderId"]] = order["seq"]
+        if before == order["seq"] or not holds(order):  # told with the event before, when this one had happened already
+            continue
+        if output.human and format_ != "csv":
+            table.add(order)
+        else:
+            _print(output, [order], format_)
+
+
+class _Rows:
+    """Rows below a table that is printed already, each in line with all before it."""
+
+    def __init__(self, output: Output, orders: list[Record]) -> None:
+        self._output = output
+        self._widest = _widest([_row(order, output.out) for order in orders])
+
+    def add(self, order: Record) -> None:
+        """Prints one more."""
+        row = _row(order, self._output.out)
+        lines = render.table(COLUMNS, [*self._widest, row])
+        self._output.show(lines[-1:] if self._widest else lines)
+        self._widest = _widest([*self._widest, row])
+
+
+def _widest(rows: list[list[Span | str]]) -> list[list[Span | str]]:
+    """For each column the rows that make it as wide as it is, before the point and after it."""
+    kept: list[list[Span | str]] = []
+    for column in range(len(COLUMNS)):
+        for side in (0, 2):
+            widths = [len(_text(row[column]).partition(".")[side]) for row in rows]
+            kept += [rows[widths.index(max(widths))]] if widths else []
+    return kept
+
+
+def _text(cell: Span | str) -> str:
+    return cell if isinstance(cell, str) else cell[0]
 
 
 def _choose_format(output: Output, format_: str) -> None:
@@ -81,34 +157,31 @@ def _choose_format(output: Output, format_: str) -> None:
     output.json = output.json or format_ == "json"
 
 
-def _print_csv(output: Output, orders: list[Record]) -> None:
-    """Every field of every order, as the records have them; an absent one is empty."""
+def _print_csv(output: Output, rows: Iterable[Sequence[str]]) -> None:
+    """Rows as the records have them; an absent field is empty."""
     import csv
     import io
 
     row = io.StringIO()
     writer = csv.writer(row, lineterminator="")
-    for values in [ORDER_FIELDS, *([bare(order[name]) for name in ORDER_FIELDS] for order in orders)]:
+    for values in rows:
         writer.writerow(values)
         output.line(row.getvalue())
         row.seek(0)
         row.truncate()
 
 
-def _found(session: Session, filters: dict[str, Any], until: str | None, limit: int) -> list[Record]:
-    if until is None:
+def _found(
+    session: Session, filters: dict[str, Any], until: str | None, limit: int, order: Order | None
+) -> list[Record]:
+    """The last `limit` that match. With an order or an end all that match are asked for: the newest page is not all."""
+    if until is None and order is None:
         return list(session.client.orders(limit=limit, **filters))
-    before = _moment(until)
-    kept = [order for order in session.client.orders(**filters) if times.ms_of(order["createdAt"]) < before]
-    return kept[-limit:]
-
-
-def _moment(text: str) -> int:
-    """The unix milliseconds of a time, or of a span back from now."""
-    try:
-        return times.ms_of(text)
-    except ValueError:
-        return times.now_ms() - durations.read(text, "--until")
+    orders: Iterable[Record] = session.client.orders(**filters)
+    if until is not None:
+        before = times.moment(until, "--until")
+        orders = (each for each in orders if times.ms_of(each["createdAt"]) < before)
+    return list(deque(orders, limit)) if order is None else order.last(orders, limit)
 
 
 def _row(order: Record, paint: Paint) -> list[Span | str]:

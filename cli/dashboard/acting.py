@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from cli.dashboard import acts
 from cli.dashboard.acts import Outcome
 from cli.dashboard.desk import Desk, Reading
-from cli.render import request, short_id
+from cli.render import counted, request, short_id
 from cli.story import Story
 from order_engine.client import Client
 from order_engine.errors import EngineError
@@ -122,10 +122,10 @@ class Acting:
 
         def halted(status: dict[str, Any]) -> None:
             self._take_status(status)
-            rest = (
-                f"{status['open']} open orders go on; :halt --cancel-open cancels them. " if status.get("open") else ""
-            )
-            self._tell(Outcome(f"HALTED: no new orders are taken. {rest}Undo: :resume", "warning"), HALTED_S)
+            count = int(status.get("open", 0))
+            going = f"{counted(count, 'open order')} {'goes' if count == 1 else 'go'} on"
+            rest = f"{going}; :halt --cancel-open cancels {'it' if count == 1 else 'them'}. " if count else ""
+            self._tell(Outcome(f"HALTED: no new orders are taken. {rest}Undo: :resume", "warning", "Resumed"), HALTED_S)
 
         self._ask(lambda client: client.halt(cancel_open=cancel_open), halted)
 
@@ -134,7 +134,7 @@ class Acting:
 
         def resumed(status: dict[str, Any]) -> None:
             self._take_status(status)
-            self._tell(Outcome("Resumed: orders are taken again."))
+            self._tell(Outcome("Resumed: orders are taken again.", instead_of="HALTED"))
 
         if self.may():
             self._ask(lambda client: client.resume(), resumed)

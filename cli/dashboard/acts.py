@@ -6,7 +6,7 @@ The daemon decides. These words only spare it a question whose answer is on the 
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-from cli.render import short_id
+from cli.render import counted, short_id
 from cli.story import Story
 from order_engine.errors import EngineError
 
@@ -16,10 +16,11 @@ READ_ONLY = "This dashboard is read-only (--readonly)."
 
 
 class Outcome(NamedTuple):
-    """What to tell, and how grave it is: information, warning or error."""
+    """What to tell, and how grave it is: information, warning or error. `instead_of`: how what it makes untrue begins."""
 
     text: str
     severity: Severity = "information"
+    instead_of: str | None = None
 
 
 def why_not_cancel(story: Story) -> str | None:
@@ -65,7 +66,7 @@ def _told(results: Sequence[Result], one: Any, done: str) -> Outcome:
     failed = [(order_id, answer) for order_id, answer in results if isinstance(answer, EngineError)]
     good = [(order_id, answer) for order_id, answer in results if not isinstance(answer, EngineError)]
     if not failed:
-        return Outcome(one(*good[0]) if len(good) == 1 else f"{len(good)} orders {done}.")
+        return Outcome(one(*good[0]) if len(good) == 1 else f"{counted(len(good), 'order')} {done}.")
     words = [f"{short_id(order_id)}: {error.message}" for order_id, error in failed[:3]]
     if len(failed) > 3:
         words.append(f"and {len(failed) - 3} more")

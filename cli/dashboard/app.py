@@ -1,14 +1,16 @@
 """The app: it owns the desk, the link and the one timer that shows what changed. Everything else is a screen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from textual.app import App
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
+from textual.notifications import Notify
 
-from cli.dashboard import keys, layout
+from cli.dashboard import keymap, keys, layout
 from cli.dashboard.desk import Desk
 from cli.dashboard.link import Hands, Link
 from cli.dashboard.painted import Painted
@@ -17,7 +19,8 @@ from cli.dashboard.workspace import Workspace
 from cli.times import now_ms
 from order_engine.client import Client
 
-TICKS_PER_SECOND = 4
+TICKS_PER_SECOND = 4  # of all that is seen
+BEATS_PER_SECOND = 10  # of the running order that somebody looks at
 
 
 def _palette_entries() -> type:
@@ -34,11 +37,10 @@ class Dashboard(App[None]):
     ENABLE_COMMAND_PALETTE = True
     COMMANDS: ClassVar[set[Any]] = {_palette_entries}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
+        *keymap.bindings(keys.named("quit", "palette"), priority=True),
         # These two act before the next key is looked at: a letter typed right after them must not be taken for a key.
-        Binding("slash", "screen.filter", "Filter", show=False, priority=True),
-        Binding("colon", "screen.command", "Command line", show=False, priority=True),
-        Binding("ctrl+c", "screen.hint", "How to leave", show=False),
+        *keymap.bindings(keys.named("filter", "command"), priority=True, screen=True),
+        *keymap.bindings(keys.named("hint"), screen=True),
     ]
 
     def __init__(
@@ -50,6 +52,7 @@ class Dashboard(App[None]):
         *,
         clock: Callable[[], int] = now_ms,
         link: Link | None = None,
+        other_keys: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__()
         self._client_for = client_for
@@ -61,6 +64,8 @@ class Dashboard(App[None]):
         self.paint = symbols()
         self.desk.now_ms = clock()
         self.theme = dress(self, self.paint, theme)
+        self.set_keymap(dict(other_keys))
+        self.keys = keys.rebound(keys.EVERY_KEY, other_keys)
         self.workspace = Workspace(self.desk, self.link, self.hands, self.paint, readonly=readonly, page=screen)
 
     def client_for(self) -> Client:
@@ -85,6 +90,7 @@ class Dashboard(App[None]):
     def on_mount(self) -> None:
         """The frame is painted before anything is asked."""
         self.set_interval(1 / TICKS_PER_SECOND, self.tick)
+        self.set_interval(1 / BEATS_PER_SECOND, self.beat)
         self.theme_changed_signal.subscribe(self, self._repaint)
         self.call_after_refresh(self.link.start)
 
@@ -98,6 +104,13 @@ class Dashboard(App[None]):
             return
         self.workspace.tick()
 
+    def beat(self) -> None:
+        """Between two ticks: moves what runs and is looked at, and nothing else."""
+        if self.workspace.is_current and self.workspace.looks_at_what_runs:
+            self.desk.now_ms = self._clock()
+            self.link.deliver(self.desk)
+            self.workspace.beat()
+
     def _repaint(self, _: object) -> None:
         for painted in self.workspace.query(Painted):
             painted.repaint()
@@ -107,6 +120,14 @@ class Dashboard(App[None]):
         self.link.stop()
         self.hands.stop()
 
-    def action_palette(self) -> None:
-        """The command palette."""
-        self.action_command_palette()
+    def on_notify(self, event: Notify) -> None:
+        """One toast that says the same makes room for the next: a key that is held down must not fill the screen."""
+        self._take_back(lambda shown: shown == event.notification.message)
+
+    def take_back(self, beginning: str) -> None:
+        """Removes the toasts that begin so, because they are not true any more."""
+        self._take_back(lambda shown: shown.startswith(beginning))
+
+    def _take_back(self, untrue: Callable[[str], bool]) -> None:
+        for notification in [each for each in self._notifications if untrue(each.message)]:
+            self._unnotify(notification)

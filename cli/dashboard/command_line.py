@@ -45,6 +45,7 @@ WORDS: Mapping[str, Word] = {
     "wallet": Word("wallet", "go to the wallet"),
     "log": Word("log [FILTER]", "go to the log"),
     "events": Word("events [FILTER]", "go to the log"),
+    "export": Word("export [FILE]", "write what is on show as CSV"),
     "status": Word("status", "how the engine is doing"),
     "halt": Word("halt [--cancel-open]", "take no new orders"),
     "resume": Word("resume", "take orders again"),
@@ -86,6 +87,9 @@ def read(text: str) -> Said | None:
         case "retry":
             return Said(name, tuple(given), slippage_bps=bps.read(options.get("--slippage"), "--slippage"))
         case "cancel":
+            return Said(name, tuple(given))
+        case "export":
+            _count(name, given, min(len(given), 1))
             return Said(name, tuple(given))
         case "show" | "theme" | "sort":
             _count(name, given, 1)

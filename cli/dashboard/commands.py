@@ -19,8 +19,8 @@ class Everything(Provider):
         workspace = self.screen
         if not isinstance(workspace, Workspace):
             return
-        for key in keys.KEYS:
-            if key.section != keys.MOVE or key.action.startswith("page"):
+        for key in workspace.dashboard.keys:
+            if key.pages & keys.EVERYWHERE and (key.section != keys.MOVE or key.action.startswith("page")):
                 words = key.help[:1].upper() + key.help[1:]
                 yield words, f"key {key.shown}", workspace.doing(key.action)
         yield "Resume: take orders again", "key :resume", workspace.doing("resume")

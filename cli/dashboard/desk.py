@@ -205,9 +205,10 @@ class Desk:
         return max(self.now_ms - ms_of(started), 0) if started else None
 
     def _drop(self) -> None:
-        """Lets the oldest orders that are over go, when there are too many."""
+        """Lets the oldest orders that are over go, when there are too many: those that need somebody last of all."""
         excess = len(self.stories) - STORIES
         if excess <= 0:
             return
-        for order_id in [order_id for order_id, story in self.stories.items() if story.final][:excess]:
-            del self.stories[order_id]
+        over = [story for story in self.stories.values() if story.final]
+        for story in sorted(over, key=self.needs)[:excess]:
+            del self.stories[story.order_id]

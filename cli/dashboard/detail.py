@@ -4,23 +4,22 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from textual import events
-
 from cli import durations
 from cli.cards import less
 from cli.dashboard import cells
 from cli.dashboard.desk import Desk
 from cli.dashboard.orders import may_land
-from cli.dashboard.painted import Painted
+from cli.dashboard.scrolled import Scrolled
 from cli.paint import Line, Paint, Span, state_of, wrap
-from cli.render import short_hash, short_id
+from cli.render import detail as in_short
+from cli.render import setback, short_hash, short_id
 from cli.story import PATH, Story
 from cli.times import clock_time, ms_of
 
 Record = dict[str, Any]
 
 STRIP_LINES = 5
-ATTEMPTS = 3  # at most, of an order
+PRICE = 12  # cells of a price among words; the whole of it is in the order's history
 BAR = 10  # cells of the bar of an impact
 IMPACT_MAX = 100  # bps at which that bar is full
 
@@ -42,8 +41,9 @@ def title(story: Story, *, floor: bool = True) -> str:
     return f"sell {asked['amount']} {asked['inputToken']} → {expected}{at_least}"
 
 
-def _attempt(story: Story) -> str:
-    return f"try {story.attempt}/{ATTEMPTS}" if story.attempt else ""
+def _attempt(story: Story, desk: Desk, of: str) -> str:
+    most = desk.status.get("attempts")
+    return f"try {story.attempt}{f'{of}{most}' if most else ''}" if story.attempt else ""
 
 
 def strip(story: Story, desk: Desk, paint: Paint, width: int) -> list[Line]:
@@ -53,7 +53,7 @@ def strip(story: Story, desk: Desk, paint: Paint, width: int) -> list[Line]:
     head = f"{title(story)}{limit_text}"
     if len(head) > width - 18:
         head = f"{title(story, floor=False)}{limit_text}"
-    tries = _attempt(story)
+    tries = _attempt(story, desk, "/")
     lines: list[Line] = [
         [
             (f" {short_id(story.order_id)}  ", "strong"),
@@ -124,7 +124,7 @@ def _path(story: Story) -> list[tuple[str, int | None, str]]:
 
 def _since_start(story: Story, state: str, at: int | None, desk: Desk) -> str:
     if state == story.state and not story.final:
-        return f"{cells.age(desk.now_ms - story.started_at)}…"
+        return f"{durations.short(desk.now_ms - story.started_at)}…"
     return "" if at is None else durations.short(at - story.started_at)
 
 
@@ -155,11 +155,11 @@ def said(story: Story, desk: Desk) -> Line:
     match story.state:
         case "confirmed":
             slip = cells.slippage(story)
-            against = f", {cells.bps(slip)} bps against the quote" if slip is not None else ""
+            against = f", {cells.bps(slip)} bps vs quote" if slip is not None else ""
             fee = f", fee {story.fee} {story.fee_token}" if story.fee else ""
             return [
                 (f"got {story.amount_out} {asked.get('outputToken', '')} on {story.routed_dex}", "confirmed"),
-                (f" at {story.executed_price}{against}{fee}", ""),
+                (f" at {cells.price(story.executed_price or '0', PRICE).strip()}{against}{fee}", ""),
             ]
         case "failed":
             why = (story.error or "").removesuffix(" Nothing was sold.").rstrip(".")
@@ -187,7 +187,7 @@ def page(story: Story, desk: Desk, paint: Paint, width: int) -> list[Line]:
     asked = story.request
     head = title(story)
     limit = f"limit {asked['slippageBps']} bps" if asked else ""
-    tries = f"try {story.attempt} of {ATTEMPTS}" if story.attempt else ""
+    tries = _attempt(story, desk, " of ")
     lines: list[Line] = [
         *wrap([(f" {head[:1].upper()}{head[1:]}", "strong"), (f"   {limit}   {tries}", "dim")], width, " "),
         [(" ", ""), paint.state(story.state), ("  ", ""), *said(story, desk)],
@@ -215,7 +215,7 @@ def _lifecycle(story: Story, desk: Desk, paint: Paint, width: int) -> list[Line]
         elif story.final:
             took = ""
         else:
-            took = f"{cells.age(desk.now_ms - at)}…"
+            took = f"{durations.short(desk.now_ms - at)}…"
         here = newest
         sign = paint.symbol(state if here or state == "unknown" else "confirmed")
         what = cells.fit(_facts(event), max(width - 15 - right, 10))
@@ -241,20 +241,15 @@ def _facts(event: Record) -> str:
             of = f", again for {short_id(event['retryOf'])}" if event.get("retryOf") else ""
             return f"key {event['clientOrderId']}{of}"
         case "routing":
-            before = f", before: {event['previousErrorCode']}" if event.get("previousErrorCode") else ""
-            return f"try {event['attempt']}: the venues are asked{before}"
+            return f"try {event['attempt']}{setback(event) or ': the venues are asked'}"
         case "building":
-            return f"{event['routedDex']}, pool {short_hash(event['pool'])}, quoted {event['quotedOutput']}"
+            return f"{event['routedDex']} {short_hash(event['pool'])}, quoted {event['quotedOutput']}"
         case "submitted" if event.get("txHash"):
             return f"tx {short_hash(event['txHash'])}, until height {event['lastValidHeight']}"
-        case "submitted":
-            return str(event.get("reason"))
         case "confirmed":
             return f"got {event['amountOut']} at {event['executedPrice']}, height {event['height']}"
-        case "failed":
-            return f"{event['errorCode']}: {event['error']}"
         case _:
-            return str(event.get("reason", ""))
+            return in_short(event)
 
 
 def _route(story: Story, width: int) -> list[Line]:
@@ -319,7 +314,7 @@ def _names(story: Story, width: int) -> list[Line]:
     return lines
 
 
-class DetailPane(Painted, can_focus=True):
+class DetailPane(Scrolled):
     """The selected order: five lines where there is little room, else the whole page, which scrolls."""
 
     def __init__(self, desk: Desk, paint: Paint, id: str) -> None:
@@ -365,20 +360,6 @@ class DetailPane(Painted, can_focus=True):
         """To the end."""
         self.move(len(self._whole))
 
-    def half(self, by: int) -> None:
-        """Half a page down or up."""
-        self.move(by * max(self.size.height // 2, 1))
-
-    def on_resize(self) -> None:
+    def again(self) -> None:
         """Another size may be another drawing."""
         self.show(self._desk)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """Three lines on."""
-        event.stop()
-        self.move(3)
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """Three lines back."""
-        event.stop()
-        self.move(-3)

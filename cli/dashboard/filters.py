@@ -1,4 +1,4 @@
-"""The words of a filter and of a sorting: `status:failed venue:ray >30bps pair:SOL/USDC c5x0r1 text`. Pure.
+"""The words of a filter and of a sorting: `status:failed venue:ray >30bps pair:SOL/USDC c5a0f1 text`. Pure.
 
 All words must hold; `!` before one turns it round. A word that is not understood raises Malformed, which says what is.
 """

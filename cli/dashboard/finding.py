@@ -4,7 +4,7 @@ from cli.dashboard import keys
 from cli.dashboard.acts import Outcome
 from cli.dashboard.pages import Pages
 from cli.dashboard.prompt import FILTER
-from cli.render import short_id
+from cli.render import counted, short_id
 from order_engine.errors import Malformed
 
 
@@ -96,6 +96,21 @@ class Finding(Pages):
             self.listing.select(wanted)
         self._show_selected()
 
+    def action_seen(self) -> None:
+        """Notes that somebody has seen what failed. An order that may still land goes on needing somebody."""
+        stories = self.meant()
+        for story in stories:
+            self.desk.saw(story.order_id)
+        still = sum(self.desk.needs(story) for story in stories)
+        if not stories:
+            self.tell(Outcome("There is no order here.", "warning"))
+        elif still:
+            self.tell(
+                Outcome(f"{counted(still, 'order')} may still land: look again when the daemon knows.", "warning")
+            )
+        self.listing.unmark()
+        self._show_selected()
+
     def action_log_of_order(self) -> None:
         """The log of the order that is meant; from there, the whole log."""
         log = self.whole_log
@@ -140,4 +155,4 @@ class Finding(Pages):
         """The keys and words."""
         from cli.dashboard.help_screen import HelpScreen
 
-        self.app.push_screen(HelpScreen(self.page, self.paint, halted=self.desk.halted))
+        self.app.push_screen(HelpScreen(self.page, self.paint, self.dashboard.keys, halted=self.desk.halted))

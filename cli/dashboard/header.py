@@ -1,8 +1,11 @@
 """The two lines on top, on every page: which market, how the daemon and the link are, what needs somebody; and the key bar."""
 
+from collections.abc import Sequence
+
 from cli.dashboard import keys
 from cli.dashboard.cells import age, fit
 from cli.dashboard.desk import CONNECTING, RECONNECTING, Desk
+from cli.dashboard.keys import Key
 from cli.dashboard.listing import Listing
 from cli.dashboard.painted import Painted, link
 from cli.paint import Line, Paint, Span
@@ -120,17 +123,22 @@ def _first_that_fits(choices: list[list[Line]], room: int) -> Line:
     return line
 
 
-def key_bar(page: str, width: int, *, readonly: bool) -> Line:
+def key_bar(page: str, width: int, known: Sequence[Key] = keys.KEYS, *, readonly: bool) -> Line:
     """The keys for what is seen, each clickable, as many as fit; help is never left out."""
-    shown = [key for key in keys.bar(page) if not (readonly and key.action in keys.ASKS_TO_ACT)]
-    pieces = [(key.shown.split()[0], key.bar, key.action) for key in shown]
+    shown = [key for key in keys.bar(page, known) if not (readonly and key.action in keys.ASKS_TO_ACT)]
+    pieces = [
+        (key.shown.split()[0], key.bar, f"{'app' if key.name in _OF_APP else 'screen'}.{key.action}") for key in shown
+    ]
     while sum(len(name) + len(word) + 3 for name, word, _ in pieces) > width and len(pieces) > 2:
         keep = [piece for piece in pieces if piece[1] not in ("Help", "Open", "Back")]
         pieces.remove(keep[-1] if keep else pieces[-1])
     line: Line = []
     for name, word, action in pieces:
-        line += [(" ", ""), (name, link("key", f"screen.{action}")), (f" {word} ", link("", f"screen.{action}"))]
+        line += [(" ", ""), (name, link("key", action)), (f" {word} ", link("", action))]
     return line
+
+
+_OF_APP = ("palette", "quit")
 
 
 class Header(Painted):

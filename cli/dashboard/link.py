@@ -21,7 +21,6 @@ Record = dict[str, Any]
 TAIL = 500  # events of before that the log begins with
 READ_EVERY_S = 2.0
 PAUSE_S, PAUSE_S_MAX = 0.5, 5.0
-BACK = "Connected again."  # what order_engine.following says then; it says something else when the connection is lost
 
 _CLOCK = SystemClock()
 
@@ -113,6 +112,8 @@ class Link:
         return follow(client, None, self._seq, None, self._tell, self._stopped.is_set)
 
     def _tell(self, text: str) -> None:
+        from order_engine.following import BACK
+
         if self._stopped.is_set():
             raise _Stopped
         if text == BACK:
@@ -176,6 +177,7 @@ class Hands:
         self._client_for, self._say = client_for, say
         self._work: SimpleQueue[Callable[[Client], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._stopped = False
 
     def ask(
         self, what: Callable[[Client], Any], then: Callable[[Any], None], otherwise: Callable[[EngineError], None]
@@ -187,9 +189,9 @@ class Hands:
                 answer = what(client)
             except EngineError as error:
                 trouble = error
-                self._say(lambda: otherwise(trouble))
+                self._tell(lambda: otherwise(trouble))
             else:
-                self._say(lambda: then(answer))
+                self._tell(lambda: then(answer))
 
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="dashboard_hands", daemon=True)
@@ -197,14 +199,18 @@ class Hands:
         self._work.put(work)
 
     def stop(self) -> None:
-        """Ends with what was asked last."""
+        """Ends with what was asked last. Nobody hears of it any more."""
+        self._stopped = True
         self._work.put(None)
 
+    def _tell(self, news: Callable[[], None]) -> None:
+        if not self._stopped:
+            self._say(news)
+
     def _run(self) -> None:
-        client = self._client_for()
-        while (work := self._work.get()) is not None:
-            work(client)
-        client.close()
+        with self._client_for() as client:
+            while (work := self._work.get()) is not None:
+                work(client)
 
 
 def reachable(client: Client) -> None:

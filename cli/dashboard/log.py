@@ -8,7 +8,7 @@ from textual.message import Message
 from cli import render
 from cli.dashboard import cells
 from cli.dashboard.desk import Desk
-from cli.dashboard.painted import Painted
+from cli.dashboard.scrolled import Scrolled
 from cli.paint import Line, Paint, state_of
 from cli.times import clock_time
 
@@ -70,7 +70,7 @@ def _has(text: str, event: Record, word: str) -> bool:
             return word in text
 
 
-class LogPane(Painted, can_focus=True):
+class LogPane(Scrolled):
     """The log on the screen: a tail of a few lines, or the page with a cursor."""
 
     class Opened(Message):
@@ -99,6 +99,11 @@ class LogPane(Painted, can_focus=True):
     def selected(self) -> Record | None:
         """The event under the cursor."""
         return self._rows[self._cursor()] if self._rows else None
+
+    @property
+    def rows(self) -> list[Record]:
+        """The events that the filter leaves."""
+        return self._rows
 
     @property
     def position(self) -> str:
@@ -158,10 +163,6 @@ class LogPane(Painted, can_focus=True):
         self.follow = True
         self.show(self._desk)
 
-    def half(self, by: int) -> None:
-        """Half a page down or up."""
-        self.move(by * max(self.size.height // 2, 1))
-
     def freeze(self) -> bool:
         """Follows, or stays where it is. True when it follows now."""
         if self.follow:
@@ -170,27 +171,9 @@ class LogPane(Painted, can_focus=True):
         self.show(self._desk)
         return self.follow
 
-    def on_focus(self) -> None:
-        """The cursor is seen."""
+    def again(self) -> None:
+        """With the cursor seen or not, with more lines or fewer."""
         self.show(self._desk)
-
-    def on_blur(self) -> None:
-        """The cursor is not seen."""
-        self.show(self._desk)
-
-    def on_resize(self) -> None:
-        """More or less fits."""
-        self.show(self._desk)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """Three lines on."""
-        event.stop()
-        self.move(3)
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """Three lines back."""
-        event.stop()
-        self.move(-3)
 
     def on_click(self, event: events.Click) -> None:
         """A click selects, a second one opens the order."""

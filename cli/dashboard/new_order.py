@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import ClassVar, NamedTuple
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
@@ -22,8 +22,11 @@ from cli import bps, render
 from cli.cards import less
 from cli.dashboard import cells
 from cli.dashboard.desk import Desk, Record
+from cli.dashboard.keymap import bindings
+from cli.dashboard.keys import EVERY_KEY, Key, named
 from cli.dashboard.link import Hands
 from cli.dashboard.painted import Painted, link
+from cli.dashboard.scrolled import Wheel
 from cli.dashboard.themes import symbols
 from cli.paint import Line, wrap
 from order_engine.amounts import BPS, InvalidAmount, div_ceil, format_amount, parse_amount
@@ -109,13 +112,10 @@ def offers(quote: Record, width: int) -> list[Line]:
     return drawn
 
 
-class TokenField(Input):
+class TokenField(Wheel, Input):
     """A token by its symbol: typed, completed, or taken with the arrows or the wheel from those there are."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "step(-1)", show=False),
-        Binding("down", "step(1)", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(named("token-before", "next-token"))
 
     def __init__(self, value: str, symbols_known: Sequence[str], *, id: str) -> None:
         super().__init__(
@@ -129,15 +129,9 @@ class TokenField(Input):
         self.value = self._known[(here + by) % len(self._known)]
         self.cursor_position = len(self.value)
 
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """The next token."""
-        event.stop()
-        self.action_step(1)
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """The token before."""
-        event.stop()
-        self.action_step(-1)
+    def turn(self, by: int) -> None:
+        """The wheel does what the arrows do."""
+        self.action_step(by)
 
 
 class NewOrder(ModalScreen[Record | None]):
@@ -163,15 +157,14 @@ class NewOrder(ModalScreen[Record | None]):
     NewOrder #acts { margin-top: 1; }
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Cancel", show=False),
-        Binding("ctrl+s", "submit", "Submit", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(named("card-close", "card-submit"))
 
     def __init__(
         self,
         desk: Desk,
         client_for: Callable[[], Client],
+        known: Sequence[Key] = EVERY_KEY,
+        /,
         *,
         sell: str = "SOL",
         buy: str = "USDC",
@@ -181,6 +174,7 @@ class NewOrder(ModalScreen[Record | None]):
         self._desk = desk
         self._client_for = client_for
         self._begins = Draft(amount, sell, buy, "")
+        self._known = known
         self._paint = symbols()
         self._order: Record | None = None  # what the fields ask for, if that is understood
         self._quote: Record | None = None
@@ -387,10 +381,12 @@ class NewOrder(ModalScreen[Record | None]):
         return [] if amount is None else [[(f"   at least {amount} {self._order['outputToken']}", "")]]
 
     def _acts(self, width: int) -> Line:
-        leave, submit = "[ Cancel  esc ]", "[ Submit  ctrl+s ]"
+        key_of = {key.name: key.shown.split()[0] for key in self._known}
+        leave, submit = f"[ Cancel  {key_of['card-close']} ]", f"[ Submit  {key_of['card-submit']} ]"
+        other = f"{key_of['token-before']}{key_of['next-token']} other token"
         return [
             (leave, link("", "screen.leave")),
-            ("↑↓ other token".center(width - len(leave) - len(submit)), "dim"),
+            (other.center(width - len(leave) - len(submit)), "dim"),
             (submit, link("key" if self._order is not None and not self._placing else "dim", "screen.submit")),
         ]
 

@@ -1,6 +1,7 @@
 """Obeying: does what the command line says, on the screen or to orders. What the words mean is in `command_line`."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from cli.dashboard import command_line, keys
@@ -19,8 +20,8 @@ QUOTE_S = 12  # that a quote stays on the screen
 class Obeying:
     """Does what was said."""
 
-    def __init__(self, screen: Finding, acting: Acting) -> None:
-        self._screen, self._acting = screen, acting
+    def __init__(self, screen: Finding, acting: Acting, export: Callable[[Path | None], None]) -> None:
+        self._screen, self._acting, self._export = screen, acting, export
 
     def obey(self, said: command_line.Said) -> None:
         """Does what was said, or tells why not."""
@@ -43,6 +44,8 @@ class Obeying:
                 self._sort(said.words[0])
             case "show":
                 self._found(said.words, lambda stories: screen.open_order(stories[0].order_id))
+            case "export":
+                self._export(Path(said.words[0]).expanduser() if said.words else None)
             case "status":
                 screen.tell(Outcome(_status_words(screen.desk)))
             case "quote":

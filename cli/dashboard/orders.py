@@ -8,7 +8,8 @@ from textual.message import Message
 from cli.dashboard import cells
 from cli.dashboard.desk import Desk
 from cli.dashboard.listing import Listing
-from cli.dashboard.painted import Painted, link
+from cli.dashboard.painted import link
+from cli.dashboard.scrolled import ROWS_PER_TURN, Scrolled
 from cli.paint import Line, Paint
 from cli.render import short_id
 from cli.story import Story
@@ -176,7 +177,7 @@ def _nothing(desk: Desk, listing: Listing) -> list[Line]:
     ]
 
 
-class OrdersTable(Painted, can_focus=True):
+class OrdersTable(Scrolled):
     """The table on the screen."""
 
     class Opened(Message):
@@ -190,8 +191,8 @@ class OrdersTable(Painted, can_focus=True):
         self._desk, self.listing, self._paint = desk, listing, paint
 
     @property
-    def rows_seen(self) -> int:
-        """How many orders fit."""
+    def page_rows(self) -> int:
+        """How many orders fit below the headings."""
         return max(self.size.height - 1, 1)
 
     def show(self, desk: Desk) -> None:
@@ -216,36 +217,17 @@ class OrdersTable(Painted, can_focus=True):
         self.listing.go(-1)
         self._moved()
 
-    def half(self, by: int) -> None:
-        """Half a page down or up."""
-        self.move(by * max(self.rows_seen // 2, 1))
-
     def _moved(self) -> None:
         self.show(self._desk)
         self.post_message(self.Moved())
 
-    def on_focus(self) -> None:
-        """The cursor gets its strong ground."""
+    def again(self) -> None:
+        """With the cursor's other ground, with other columns."""
         self.show(self._desk)
 
-    def on_blur(self) -> None:
-        """The cursor gets its weak ground."""
-        self.show(self._desk)
-
-    def on_resize(self) -> None:
-        """Other columns may have room now."""
-        self.show(self._desk)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """Three rows on."""
-        event.stop()
-        self.listing.scroll(3, self.rows_seen)
-        self._moved()
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """Three rows back."""
-        event.stop()
-        self.listing.scroll(-3, self.rows_seen)
+    def turn(self, by: int) -> None:
+        """The wheel moves the window, and the cursor only where it has to."""
+        self.listing.scroll(by * ROWS_PER_TURN, self.page_rows)
         self._moved()
 
     def on_click(self, event: events.Click) -> None:

@@ -3,8 +3,8 @@
 It holds no facts: those are on the desk. What the keys do is added in `moving`, `finding` and `workspace`.
 """
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from textual import events
 from textual.app import ComposeResult
@@ -30,6 +30,16 @@ from order_engine.client import Client
 
 if TYPE_CHECKING:
     from cli.dashboard.app import Dashboard
+
+
+class Shown(NamedTuple):
+    """Which page is on show, and all that it can be made of."""
+
+    page: str
+    desk: Desk
+    orders: Sequence[Story]
+    log: Sequence[dict[str, Any]]
+    order_id: str | None
 
 
 class Pages(Screen[None]):
@@ -109,6 +119,22 @@ class Pages(Screen[None]):
             self._histories.ask(self._detail_of)
         self._headlines()
 
+    @property
+    def looks_at_what_runs(self) -> bool:
+        """True when the order in a pane of its own, or one that is marked, is not over."""
+        stories = self.desk.stories
+        seen = {pane.order_id for pane in self.query(DetailPane) if pane.is_on_screen}
+        marked = self.listing.marks if self.page == keys.ORDERS else set()
+        return any(order_id in stories and not stories[order_id].final for order_id in seen | marked)
+
+    def beat(self) -> None:
+        """Shows how far those have come. The rest waits for the tick: a repaint of everything costs five times as much."""
+        for pane in self.query(DetailPane):
+            if pane.is_on_screen:
+                pane.show(self.desk)
+        if self.listing.marks and self.page == keys.ORDERS:
+            self.table.show(self.desk)
+
     def _live(self) -> Iterator[Any]:
         for widget in self.query(panes.EVERY):
             if widget.is_on_screen:
@@ -129,7 +155,9 @@ class Pages(Screen[None]):
         first = header.first_line(self.desk, self.paint, width, readonly=self.readonly)
         second = header.second_line(self.page, self._beside_tabs(), width, self._detail_of)
         self.query_one("#header", Header).put([first, second])
-        self.query_one("#bar", KeyBar).put([header.key_bar(self.page, width, readonly=self.readonly)])
+        self.query_one("#bar", KeyBar).put(
+            [header.key_bar(self.page, width, self.dashboard.keys, readonly=self.readonly)]
+        )
 
     def _beside_tabs(self) -> Line:
         if self.page == keys.ORDERS:
@@ -213,4 +241,6 @@ class Pages(Screen[None]):
 
     def tell(self, outcome: Outcome, timeout_s: float | None = None) -> None:
         """A toast."""
+        if outcome.instead_of is not None:
+            self.dashboard.take_back(outcome.instead_of)
         self.app.notify(outcome.text, severity=outcome.severity, timeout=timeout_s, markup=False)

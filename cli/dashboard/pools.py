@@ -10,27 +10,30 @@ from typing import NamedTuple
 
 from textual import events
 
-from cli import durations, render
+from cli import render
 from cli.dashboard import cells, charts, grid, impact
 from cli.dashboard.desk import Desk, Record
 from cli.dashboard.grid import Column
 from cli.dashboard.impact import Impacts
 from cli.dashboard.link import Hands
-from cli.dashboard.painted import Painted
 from cli.dashboard.prices import Point, worth
+from cli.dashboard.scrolled import Scrolled
 from cli.dashboard.themes import symbols
 from cli.paint import Line, Paint, Span
 from order_engine.client import Client
 from order_engine.clock import timestamp
 
 ASK_EVERY_MS = 10_000
+DEEPEN_EVERY_MS = 60_000
 CHART_MIN, CHART_MAX = 3, 12  # rows
 AXIS = 11  # cells of a price beside the chart
 SPARK_MIN, SPARK_MAX = 8, 40
 HOUR_MS = 3_600_000
+DEPTH = 12  # cells of the size that moves the price by so much
 
 PAIR, VENUE, POOL = Column("PAIR", 12), Column("VENUE", 8), Column("POOL", 11)
-PRICE, CHANGE, FEE = Column("PRICE", 10, ">"), Column("CHANGE", 7, ">"), Column("FEE bps", 7, ">")
+PRICE, FEE = Column("PRICE", 10, ">"), Column("FEE bps", 7, ">")
+CHANGE = 7  # cells at least; its heading says over how long, for prices are known only since the dashboard was opened
 WORTH = Column("USDC", 6, ">")  # both sides of it
 
 
@@ -56,7 +59,7 @@ def lines(desk: Desk, view: View, width: int, height: int, paint: Paint) -> tupl
     pools = in_order(desk.pools)
     if not pools:
         return [[(" " * grid.MARGIN + "nothing heard of the pools yet", "dim")]], None
-    rooms = share(height, len(pools))
+    rooms = share(height, len(pools), _venues(pools))
     pool = pools[min(view.cursor, len(pools) - 1)]
     above: list[Line] = []
     if rooms.chart:
@@ -91,6 +94,11 @@ def share(height: int, pools: int, venues: int = 2) -> Rooms:
     return Rooms(min(pools, max(height - 1, 1)), 0, 0)
 
 
+def _venues(pools: Sequence[Record]) -> int:
+    """How many venues these pools are at: each has a line of impacts."""
+    return len({pool["dex"] for pool in pools})
+
+
 def first_row(view: View, rows: int) -> int:
     """The first pool that is shown, so that the cursor is among those that are."""
     return min(max(view.top, view.cursor - rows + 1), view.cursor)
@@ -106,7 +114,7 @@ def _chart(desk: Desk, pool: Record, width: int, height: int, paint: Paint) -> l
     ]
     if len(points) < 2:
         return [title, [("   The chart begins with the next prices.", "dim")], *([[]] * height)]
-    title += [(f"  {durations.short(points[-1][0] - points[0][0])} ", "dim"), change(points)]
+    title += [(f"  {cells.age(points[-1][0] - points[0][0])} ", "dim"), change(points)]
     room = max(width - AXIS - grid.MARGIN - 1, 1)
     begin, end = charts.span(points)
     rows = charts.area(charts.columns(points, begin, end, room), height, ascii_only=paint.ascii)
@@ -146,9 +154,11 @@ def _impacts(desk: Desk, pool: Record, view: View, width: int, height: int) -> l
     found = view.impacts if view.impacts is not None and view.impacts.pair == pair else None
     amounts = found.sizes if found else impact.sizes(desk.pools, pair[0])
     label, wide = (30, 8) if width >= 3 + 30 + 8 * len(amounts) else (max(width - 3 - 6 * len(amounts), 0), 6)
+    depth_wide = DEPTH if width >= 3 + label + wide * len(amounts) + DEPTH else 0
     title = f"IMPACT bps of selling {pair[0]}" if label >= 30 else "IMPACT bps"
     heading: Line = [(f"   {cells.fit(title, label)}", "head")]
     heading += [(f"{size(amount):>{wide}}", "head") for amount in amounts]
+    heading += [(f"{f'{impact.LIMIT_BPS} bps at':>{depth_wide}}", "head")] if depth_wide else []
     drawn: list[Line] = [heading]
     if found is None:
         drawn.append([(f"   {view.trouble or 'asking the venues'}", "dim")])
@@ -156,14 +166,17 @@ def _impacts(desk: Desk, pool: Record, view: View, width: int, height: int) -> l
         for dex, row in sorted(found.bps.items()):
             line: Line = [(f"   {cells.fit(dex, label)}", "")]
             line += [(f"{'-' if bps is None else bps:>{wide}}", "dim" if bps is None else "") for bps in row]
+            if depth_wide:
+                sign, amount = found.depth[dex] if found.depth is not None and dex in found.depth else ("", "…")
+                line.append((f"{f'{sign} {size(amount)}':>{depth_wide}}", "" if sign else "dim"))
             drawn.append(line)
     return (drawn + [[]] * height)[:height]
 
 
-def _columns(width: int) -> tuple[list[Column], Column | None]:
+def _columns(width: int, moved: Column) -> tuple[list[Column], Column | None]:
     """The columns that have room, and the one with the sparklines that takes what is left."""
-    few, some = [PAIR, VENUE, PRICE], [PAIR, VENUE, PRICE, CHANGE]
-    all_ = [PAIR, VENUE, POOL, FEE, WORTH, PRICE, CHANGE]
+    few, some = [PAIR, VENUE, PRICE], [PAIR, VENUE, PRICE, moved]
+    all_ = [PAIR, VENUE, POOL, FEE, WORTH, PRICE, moved]
     shown = next((columns for columns in (all_, some) if grid.width_of(columns) <= width), few)
     left = min(width - grid.width_of(shown) - grid.GAP - 1, SPARK_MAX)
     if left < SPARK_MIN or shown is few:
@@ -173,7 +186,9 @@ def _columns(width: int) -> tuple[list[Column], Column | None]:
 
 
 def _table(desk: Desk, pools: list[Record], view: View, width: int, rows: int, paint: Paint) -> tuple[list[Line], int]:
-    shown, spark = _columns(width)
+    over = f"IN {desk.prices.span(desk.now_ms)}"
+    moved = Column(over, max(len(over), CHANGE), ">")
+    shown, spark = _columns(width, moved)
     cursor = min(view.cursor, len(pools) - 1)
     top = first_row(view, rows)
     drawn = [grid.heading(shown)]
@@ -187,7 +202,7 @@ def _table(desk: Desk, pools: list[Record], view: View, width: int, rows: int, p
             FEE.heading: (fees[number], ""),
             WORTH.heading: (depth(desk.pools, pool), ""),
             PRICE.heading: (cells.price(str(pool["price"]), PRICE.width), ""),
-            CHANGE.heading: change(points),
+            moved.heading: change(desk.prices.day(str(pool["pool"]))),
         }
         if spark is not None:
             marks = ""
@@ -224,7 +239,7 @@ def size(amount: str) -> str:
     return amount
 
 
-class PoolsPane(Painted, can_focus=True):
+class PoolsPane(Scrolled):
     """The pools. `show` is called by the app's tick; `client_for` makes a client for the thread that asks for the impacts."""
 
     def __init__(
@@ -240,6 +255,8 @@ class PoolsPane(Painted, can_focus=True):
         self._desk: Desk | None = None
         self._view = View()
         self._asked_ms: int | None = None
+        self._deepened_ms = 0
+        self._deepened_for: tuple[str, str] | None = None
         self._asked_for: tuple[str, str] | None = None
         self._first_line = 0  # on which line the cursor is, less its row
         self._drawn_from: tuple[object, object, object] | None = None
@@ -251,7 +268,8 @@ class PoolsPane(Painted, can_focus=True):
             self._hands = Hands(self._client_for, self.app.call_from_thread)
 
     def on_unmount(self) -> None:
-        """Lets the thread go."""
+        """Lets the thread go, out of the middle of a search too."""
+        self._asked_for = None
         if self._hands is not None:
             self._hands.stop()
 
@@ -267,7 +285,7 @@ class PoolsPane(Painted, can_focus=True):
             self._drawn_from = None
             self.put(shown)
             return
-        rows = share(self.size.height, len(desk.pools)).rows
+        rows = share(self.size.height, len(desk.pools), _venues(desk.pools)).rows
         self._view = self._view._replace(top=first_row(self._view, rows))
         self._first_line = cursor - self._view.cursor
         self._drawn_from = (desk.pools, self._view, self.size)
@@ -291,9 +309,14 @@ class PoolsPane(Painted, can_focus=True):
         """To the last pool."""
         self._go(len(self._desk.pools) - 1 if self._desk else 0)
 
-    def half(self, by: int) -> None:
-        """Half a page down or up."""
-        self.move(by * max(share(self.size.height, 99).rows // 2, 1))
+    @property
+    def page_rows(self) -> int:
+        """How many pools would fit, were there that many."""
+        return share(self.size.height, 99).rows
+
+    def turn(self, by: int) -> None:
+        """The wheel goes from pool to pool."""
+        self.move(by)
 
     def _go(self, row: int) -> None:
         if self._desk is None or not self._desk.pools:
@@ -305,7 +328,7 @@ class PoolsPane(Painted, can_focus=True):
         pool = self.pool
         if self._hands is None or pool is None or desk.link.stale:
             return
-        if not share(self.size.height, len(desk.pools)).impacts:
+        if not share(self.size.height, len(desk.pools), _venues(desk.pools)).impacts:
             return
         pair = (str(pool["tokenA"]), str(pool["tokenB"]))
         old = self._asked_ms is None or desk.now_ms - self._asked_ms >= ASK_EVERY_MS
@@ -321,36 +344,30 @@ class PoolsPane(Painted, can_focus=True):
                 lambda error: self._answered(pair, error.message),
             )
 
+    def _deepen(self, found: Impacts) -> None:
+        """Asks for what takes longer: how much it takes to move the price by so much."""
+        if self._hands is not None:
+            self._hands.ask(
+                lambda client: impact.deepened(client, found, lambda: self._asked_for != found.pair),
+                lambda deeper: self._answered(found.pair, deeper),
+                lambda error: self._answered(found.pair, error.message),
+            )
+
     def _answered(self, pair: tuple[str, str], answer: Impacts | str) -> None:
         if pair != self._asked_for:  # the cursor is elsewhere by now
             return
         if isinstance(answer, Impacts):
+            before = self._view.impacts
+            if answer.depth is None and before is not None and before.pair == pair:
+                answer = answer._replace(depth=before.depth)  # of a moment ago, until it is asked for again
             self._view = self._view._replace(impacts=answer, trouble=None)
+            now_ms = self._desk.now_ms if self._desk is not None else 0
+            if pair != self._deepened_for or now_ms - self._deepened_ms >= DEEPEN_EVERY_MS:
+                self._deepened_for, self._deepened_ms = pair, now_ms
+                self._deepen(answer)
         else:
             self._view = self._view._replace(trouble=answer)
-        self._again()
-
-    def on_focus(self) -> None:
-        """The cursor gets its strong ground."""
-        self._again()
-
-    def on_blur(self) -> None:
-        """The cursor gets its weak ground."""
-        self._again()
-
-    def on_resize(self) -> None:
-        """Something else may have room now."""
-        self._again()
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """The next pool."""
-        event.stop()
-        self.move(1)
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """The pool before."""
-        event.stop()
-        self.move(-1)
+        self.again()
 
     def on_click(self, event: events.Click) -> None:
         """A click puts the cursor there."""
@@ -358,7 +375,8 @@ class PoolsPane(Painted, can_focus=True):
         if at is not None and at.y - self._first_line >= self._view.top:
             self._go(at.y - self._first_line)
 
-    def _again(self) -> None:
+    def again(self) -> None:
+        """Draws everything, also when no price has changed."""
         self._drawn_from = None
         if self._desk is not None:
             self.show(self._desk)

@@ -4,13 +4,17 @@ Exact decimals throughout. The history of a pool covers the whole session in a b
 many, every other one goes and the next ones are noted half as often.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from decimal import Context, Decimal
 from typing import Any
 
+from cli.dashboard.cells import age
+
 Record = dict[str, Any]
 Point = tuple[int, Decimal]  # unix ms, price
 
+DAY_MS = 86_400_000
 POINTS = 720  # of one pool; more than any terminal has columns
 VALUED_IN = "USDC"
 
@@ -33,12 +37,26 @@ class PriceHistory:
         """The prices of one pool, oldest first. The last one is the newest there is."""
         return tuple(self._series.get(pool_id, ()))
 
+    def day(self, pool_id: str) -> Sequence[Point]:
+        """The prices of the last 24 hours, from the one that held when they began; of the session, where it is younger."""
+        points = self._series.get(pool_id, [])
+        if not points or points[-1][0] - points[0][0] <= DAY_MS:
+            return tuple(points)
+        begin = points[-1][0] - DAY_MS
+        return tuple(points[bisect_right(points, begin, key=lambda point: point[0]) - 1 :])
+
     def opening(self, pools: Iterable[Record]) -> list[Record]:
-        """The pools with the price that each had when it was first read here."""
+        """The pools with the price that each had a day ago, or when it was first read here."""
         return [
-            pool | {"price": str(points[0][1])} if (points := self._series.get(str(pool["pool"]))) else pool
-            for pool in pools
+            pool | {"price": str(points[0][1])} if (points := self.day(str(pool["pool"]))) else pool for pool in pools
         ]
+
+    def span(self, now_ms: int) -> str:
+        """Over how long a change is: 24h, or as long as prices are known here; "-" before there are two."""
+        began = self.began_ms
+        if began is None or now_ms - began < 1_000:
+            return "-"
+        return "24h" if now_ms - began >= DAY_MS else age(now_ms - began)
 
     @property
     def began_ms(self) -> int | None:

@@ -16,6 +16,7 @@ from cli.times import ms_of
 
 SLOW_MS = 1_000  # half of the time that a venue is given unless settings say otherwise
 NOTHING = "-"
+ROWS_MIN = 4  # so that the pools below do not jump when a venue that is down says why
 
 
 class Health(NamedTuple):
@@ -117,4 +118,8 @@ class VenuesPane(Painted):
 
     def show(self, desk: Desk) -> None:
         """Takes over what is known now."""
-        self.put(lines(desk.venues, self.size.width, desk.now_ms, self._paint))
+        drawn = lines(desk.venues, self.size.width, desk.now_ms, self._paint)
+        height = max(len(drawn), ROWS_MIN) + 1  # and the line above
+        if self.styles.height is None or self.styles.height.value != height:
+            self.styles.height = height
+        self.put(drawn)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from cli import durations, render
+from cli import render
 from cli.dashboard import cells, charts, grid
 from cli.dashboard.desk import Desk, Record
 from cli.dashboard.grid import Column
@@ -113,7 +113,7 @@ def lines(desk: Desk, reckoned: Day, width: int, height: int, paint: Paint) -> l
         below += [[], *_hours(desk, reckoned, width, spare, paint)]
     elif room < min(3, len(held)):
         below, room = [], height - 2
-    table = _table(held, width, paint)
+    table = _table(held, desk, width, paint)
     if len(table) - 1 > room:
         left = len(table) - room
         table = [*table[:room], [(f"   and {left} tokens of less value", "dim")]]
@@ -126,22 +126,17 @@ def _total(held: Sequence[Holding], desk: Desk, width: int) -> Line:
     before = sum(
         (holding.value_before for holding in held if holding.value is not None and holding.value_before), Decimal(0)
     )
-    span = _session(desk)
+    span = desk.prices.span(desk.now_ms)
     total = f"total {money(value)} {VALUED_IN}"
-    moved = f"  prices of {span} " if span and len(total) + 28 <= width else ""
+    moved = f"  prices of {span} " if span != NOTHING and len(total) + 28 <= width else ""
     percent = _percent(value, before) if moved else ("", "")
     pad = max(width - len(total) - len(moved) - len(percent[0]) - 1, grid.MARGIN)
     return [(" " * pad, ""), (total, "strong"), (moved, "dim"), percent]
 
 
-def _session(desk: Desk) -> str:
-    """For how long prices are known here."""
-    began, last = desk.prices.began_ms, desk.now_ms
-    return "" if began is None or last - began < 1_000 else durations.short(last - began)
-
-
-def _table(held: Sequence[Holding], width: int, paint: Paint) -> list[Line]:
+def _table(held: Sequence[Holding], desk: Desk, width: int, paint: Paint) -> list[Line]:
     """One line for each token."""
+    moved = f"IN {desk.prices.span(desk.now_ms)}"
     free = render.on_the_point([str(holding.balance["free"]) for holding in held])
     reserved = render.on_the_point([str(holding.balance["reserved"]) for holding in held])
     values = [NOTHING if holding.value is None else money(holding.value) for holding in held]
@@ -150,7 +145,7 @@ def _table(held: Sequence[Holding], width: int, paint: Paint) -> list[Line]:
         Column("FREE", max(map(len, [*free, "FREE"])), ">"),
         Column("IN ORDERS", max(map(len, [*reserved, "IN ORDERS"])), ">", 2),
         Column(f"VALUE {VALUED_IN}", max(map(len, [*values, f"VALUE {VALUED_IN}"])), ">", 1),
-        Column("CHANGE", 7, ">", 3),
+        Column(moved, max(len(moved), 7), ">", 3),
         Column("SHARE", 5, ">", 4),
     ]
     shown = grid.fitting(columns, width)
@@ -166,7 +161,7 @@ def _table(held: Sequence[Holding], width: int, paint: Paint) -> list[Line]:
             "FREE": (free_text, ""),
             "IN ORDERS": (reserved_text, "" if Decimal(holding.balance["reserved"]) else "dim"),
             f"VALUE {VALUED_IN}": (value, ""),
-            "CHANGE": _percent(holding.value, holding.value_before),
+            moved: _percent(holding.value, holding.value_before),
             "SHARE": (NOTHING if holding.value is None or not total else f"{100 * holding.value / total:.0f}%", ""),
             BAR: (charts.bar((holding.value or 0) / (largest or 1), left, ascii_only=paint.ascii), "routing"),
         }

@@ -5,11 +5,12 @@ What is seen is in `pages`, and the keys that move and find are in `moving` and 
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
-from cli.dashboard import command_line, keys, panes
+from cli.dashboard import command_line, keymap, keys, panes
 from cli.dashboard.acting import Acting
 from cli.dashboard.acts import Outcome
 from cli.dashboard.copying import Copying
@@ -18,19 +19,21 @@ from cli.dashboard.finding import Finding
 from cli.dashboard.link import Hands, Link
 from cli.dashboard.moving import Moving
 from cli.dashboard.obeying import Obeying
+from cli.dashboard.pages import Shown
 from cli.dashboard.prompt import COMMAND, FILTER, Prompt
 from cli.paint import Paint
+from cli.render import counted
 from order_engine.errors import Malformed
 
 
 class Workspace(Moving, Finding):
     """Everything but the cards that lie on top."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(key.keys, key.action, key.help, show=False)
+    BINDINGS: ClassVar[list[BindingType]] = keymap.bindings(
+        key
         for key in keys.KEYS
-        if key.action not in ("quit", "palette", "filter", "command")  # which are the app's: see there
-    ]
+        if key.name not in ("quit", "palette", "filter", "command", "hint")  # the app's: see there
+    )
     AUTO_FOCUS = "#orders"
     ALLOW_SELECT = False
 
@@ -46,7 +49,7 @@ class Workspace(Moving, Finding):
             changed=self._headlines,
         )
         self._copying = Copying(self.ask, self.tell, lambda text: self.app.copy_to_clipboard(text))
-        self._obeying = Obeying(self, self._acting)
+        self._obeying = Obeying(self, self._acting, self.export)
 
     # one step back
 
@@ -122,7 +125,17 @@ class Workspace(Moving, Finding):
             if order is not None:
                 self._acting.placed(order)
 
-        self.app.push_screen(NewOrder(self.desk, self.dashboard.client_for), placed)
+        sell, buy = self._pair()
+        card = NewOrder(self.desk, self.dashboard.client_for, self.dashboard.keys, sell=sell, buy=buy)
+        self.app.push_screen(card, placed)
+
+    def _pair(self) -> tuple[str, str]:
+        """What the card begins with: the pair of the pool under the cursor, else what is traded most."""
+        if self.page == keys.VENUES and (found := self.query("#pools")):
+            pool = getattr(found.first(), "pool", None)
+            if pool is not None:
+                return str(pool["tokenA"]), str(pool["tokenB"])
+        return "SOL", "USDC"
 
     def action_halt(self) -> None:
         """No new orders. Asks nothing: it is the safe direction, and `resume` undoes it."""
@@ -141,13 +154,41 @@ class Workspace(Moving, Finding):
         """Copies the id, the transaction or the record of the order that is meant."""
         self._copying.copy(what, self._one())
 
+    # files
+
+    def action_export(self) -> None:
+        """What is on show, as CSV in the folder where the dashboard was started."""
+        self.export(None)
+
+    def export(self, path: Path | None) -> None:
+        """Writes what is on show to files, and tells their names."""
+        from cli.dashboard import exporting
+
+        written = []
+        try:
+            for sheet in exporting.sheets(self._shown()):
+                if sheet.rows:
+                    wanted = Path.cwd() / exporting.file_name(sheet, self.desk.now_ms) if path is None else path
+                    written.append((exporting.write(sheet, wanted), len(sheet.rows)))
+        except OSError as error:
+            self.tell(Outcome(f"Cannot write {error.filename}: {error.strerror or error}.", "error"))
+            return
+        if not written:
+            self.tell(Outcome("There is nothing here to export.", "warning"))
+            return
+        lines = [f"{counted(count, 'row')} to {name}" for name, count in written]
+        self.tell(Outcome("Exported " + "\n".join(lines)))
+
+    def _shown(self) -> Shown:
+        return Shown(self.page, self.desk, self.listing.rows, self.whole_log.rows, self._detail_of)
+
     # the palette
 
     def doing(self, action: str) -> Callable[[], object]:
         """Something that does what a key does, for the palette."""
 
         async def do() -> None:
-            await self.run_action(action if action in ("quit", "palette") else f"screen.{action}")
+            await self.run_action(action if action in ("quit", "command_palette") else f"screen.{action}")
 
         return lambda: self.app.call_later(do)
 

@@ -40,7 +40,7 @@ def test_every_call_of_the_contract(client: Client) -> None:
     assert client.find(order["orderId"][-8:]) == client.order(order["orderId"])
     assert [event["status"] for event in client.order_events(order["orderId"])][-1] == "confirmed"
     assert client.quote("SOL", "USDC", "1")["schema"] == "oee.quote/1"
-    assert {venue["dex"] for venue in client.venues()} == {"raydium", "meteora"}
+    assert {venue["dex"] for venue in client.venues()} == {"raydium", "meteora", "orca"}
     assert {pool["tokenA"] for pool in client.pools("SOL/USDC")} <= {"SOL", "USDC"}
     assert len(client.pools()) > len(client.pools("SOL/USDC"))
     assert "SOL" in {token["symbol"] for token in client.tokens()}

@@ -344,7 +344,7 @@ def test_the_market_can_be_looked_at(oee: Oee) -> None:
 def test_quote_compares_the_venues_and_marks_the_choice(oee: Oee) -> None:
     record = oee("quote", "SOL", "USDC", "1", "--json").record
     assert record["best"] in {quote["dex"] for quote in record["quotes"]}
-    assert oee("quote", "SOL", "USDC", "1", "-q").out.strip() in {"raydium", "meteora"}
+    assert oee("quote", "SOL", "USDC", "1", "-q").out.strip() in {"raydium", "meteora", "orca"}
     assert "▸" in oee("quote", "SOL", "USDC", "1").out
     assert len(oee("quote", "SOL", "USDC", "1", "--watch", "0", "--count", "3", "--json").records) == 3
     none = oee("quote", "BONK", "USDC", "1", "--json")

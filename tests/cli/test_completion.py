@@ -107,7 +107,8 @@ def test_the_daemon_is_asked_for_what_it_alone_knows(trading: Oee) -> None:
     assert offered(trading, "wait", "") == ends
     assert offered(trading, "retry", "") == [failed[-6:]]
     assert offered(trading, "cancel", "") == []
-    assert offered(trading, "list", "--venue", "") == offered(trading, "list", "--dex", "") == ["raydium", "meteora"]
+    venues = ["raydium", "meteora", "orca"]
+    assert offered(trading, "list", "--venue", "") == offered(trading, "list", "--dex", "") == venues
     assert "SOL/USDC" in offered(trading, "list", "--pair", "")
     trading("sim", "fault", "add", "venue-slow", "--ms", "1", "--pattern", "nobody-*")
     assert offered(trading, "sim", "fault", "clear", "") == ["f1"]

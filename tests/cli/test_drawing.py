@@ -3,6 +3,7 @@
 import pytest
 
 from cli import cards, live, render, topics
+from cli.commands.events import STATES
 from cli.paint import LOOKS, Line, Paint, clean, state_of, wrap
 from cli.story import Story
 from cli.times import ms_of
@@ -148,17 +149,7 @@ def test_numbers_stand_on_their_points() -> None:
 
 
 def test_every_state_has_a_symbol_of_one_cell_and_a_letter() -> None:
-    for state in (
-        "pending",
-        "routing",
-        "building",
-        "submitted",
-        "confirmed",
-        "failed",
-        "unknown",
-        "cancelled",
-        "expired",
-    ):
+    for state in STATES:
         assert len(LOOKS[state].symbol) == 1
         assert LOOKS[state].letter.isascii()
 

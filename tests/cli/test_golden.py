@@ -112,7 +112,7 @@ def test_quotes(lived: Oee) -> None:
     "words",
     [("status",), ("daemon", "status"), ("venues",), ("pools",), ("tokens",), ("balances",), ("sim", "fault", "list"),
      ("config", "show"), ("config", "path"), ("doctor",), ("version",), ("sim", "run", "--orders", "20"),
-     ("sim", "crash", "--point", "mid-submit")],
+     ("sim", "crash", "--point", "mid-submit"), ("pools", "SOL", "USDC"), ("sim", "market")],
 )  # fmt: skip
 def test_what_else_there_is(lived: Oee, words: tuple[str, ...]) -> None:
     check(*lived(*words, "--json").records)

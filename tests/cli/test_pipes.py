@@ -89,7 +89,7 @@ def test_deciding_by_the_exit_code(oee: Oee) -> None:
 @needs_jq
 def test_jq_reads_every_record(oee: Oee) -> None:
     done = oee.shell("oee quote SOL USDC 50 --json | jq -r '.quotes[]|[.dex,.amountOut,.priceImpactBps]|@tsv'")
-    assert [line.split("\t")[0] for line in done.out.splitlines()] == ["raydium", "meteora"]
+    assert [line.split("\t")[0] for line in done.out.splitlines()] == ["raydium", "meteora", "orca"]
     done = oee.shell("oee events --since 1h --json | jq -r .seq | sort -n | uniq -d")
     assert (done.code, done.out) == (0, "")
 

@@ -1,6 +1,8 @@
 """A real terminal: what is drawn in place, what stays, and what Ctrl-C leaves behind. pyte is the screen."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -124,6 +126,24 @@ def test_ctrl_c_detaches_and_cancels_nothing(undecided: Oee, word: str, threads:
         assert screen.end() == 130
     assert f"Reattach: oee watch {order_id[-6:]}" in screen.text
     assert undecided("show", order_id, "--field", "status").out == "routing\n"
+
+
+@pytest.mark.parametrize("word", ["wait", "watch"])
+def test_ctrl_c_detaches_also_before_there_is_anything_to_see(undecided: Oee, word: str) -> None:
+    order_id = undecided("submit", "SOL", "USDC", "0.01", "-q").out.strip()
+    stopped = "import signal, cli.identify as i; i.find_all = lambda *_: signal.raise_signal(signal.SIGINT)"
+    script = f"{stopped}; import sys; sys.argv = ['oee', '{word}', '{order_id}']; import cli.main; cli.main.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=undecided.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "Detached. The orders go on. Reattach: oee watch\n"
 
 
 def test_watch_without_ids_shows_every_open_order_and_detaches_from_all(undecided: Oee) -> None:

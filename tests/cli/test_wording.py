@@ -46,22 +46,22 @@ def test_a_wallet_with_too_little_says_how_much_and_that_nothing_was_sent(tradin
 
 def test_a_pair_that_nobody_trades_says_why_for_each_venue(trading: Oee) -> None:
     done = trading("submit", "BONK", "USDC", "1")
-    reasons = r"\(raydium: no pool, meteora: no pool\)\. Nothing was sent\."
+    reasons = r"\(raydium: no pool, meteora: no pool, orca: no pool\)\. Nothing was sent\."
     said(done, 5, r"^No venue trades BONK for USDC", reasons, "oee pools$")
     said(trading("quote", "BONK", "USDC", "1"), 5, "^No venue quoted BONK to USDC", reasons)
 
 
 def test_an_order_that_moves_the_pool_too_far_says_how_far_and_the_limit(trading: Oee) -> None:
-    order = ("submit", "SOL", "USDC", "100", "--max-impact", "1bps")
+    order = ("submit", "SOL", "USDC", "1000", "--max-impact", "1bps")
     said(
         trading(*order, "--dry-run"),
         5,
-        r"^Selling 100 SOL moves .* by \d+ bps, the limit is 1 bps",
+        r"^Selling 1000 SOL moves .* by \d+ bps, the limit is 1 bps",
         r"Nothing was sent\.",
     )
     done = trading(*order, "--wait")
     said(
-        done, 6, r"failed price_impact_too_high", r"by \d+ bps, the limit is 1 bps", "Nothing was sold", "--max-impact$"
+        done, 5, r"failed price_impact_too_high", r"by \d+ bps, the limit is 1 bps", "Nothing was sold", "--max-impact$"
     )
 
 
@@ -104,7 +104,7 @@ def test_an_order_that_is_not_over_in_time_says_that_it_goes_on(unlanded: Oee) -
 def test_a_cancel_that_comes_too_late_says_to_whom_it_was_sent(unlanded: Oee) -> None:
     order_id = unlanded("submit", "SOL", "USDC", "0.01", "-q").out.strip()
     until_status(unlanded, order_id, "submitted")
-    said(unlanded("cancel", order_id), 5, rf"^{order_id[-6:]} Too late", "raydium|meteora")
+    said(unlanded("cancel", order_id), 5, rf"^{order_id[-6:]} Too late", "raydium|meteora|orca")
 
 
 def test_a_key_that_was_used_for_another_order_is_named(trading: Oee) -> None:

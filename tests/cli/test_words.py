@@ -91,6 +91,14 @@ def test_every_exit_is_explained() -> None:
     [
         (records.CONFIRMED, Exit.OK),
         (records.FAILED, Exit.FAILED),
+        (records.order(status="failed", attempts=1, errorCode="price_impact_too_high"), Exit.REFUSED),
+        (records.order(status="failed", attempts=1, errorCode="no_route"), Exit.REFUSED),
+        (
+            records.order(status="failed", attempts=2, errorCode="price_impact_too_high"),
+            Exit.FAILED,
+        ),  # one may have been sent
+        (records.order(status="failed", attempts=1, errorCode="no_route", txHash="4sGj"), Exit.FAILED),
+        (records.order(status="failed", attempts=1, errorCode="venue_unavailable"), Exit.FAILED),
         (records.CANCELLED, Exit.CANCELLED),
         (records.order(status="expired"), Exit.CANCELLED),
         (records.UNKNOWN, Exit.UNKNOWN),

@@ -1,7 +1,8 @@
 """A desk with orders in every state, a clock that stands still, and ways to look at an app that shows them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from textual.events import Key
@@ -28,8 +29,8 @@ POOLS = {
 }
 STATUS: Record = {
     "schema": "oee.status/1", "version": "0.1.0", "status": "ok", "speed": "paper", "startedAt": "2026-11-20T06:29:20.000Z",
-    "uptimeMs": 11_520_000, "seq": 0, "height": 200, "blockMs": 400, "queue": 0, "workers": 10, "open": 0, "unknown": 0,
-    "oldestOpenMs": None, "today": {"confirmed": 118, "failed": 2, "cancelled": 1, "expired": 0}, "halted": False,
+    "uptimeMs": 11_520_000, "seq": 0, "height": 200, "blockMs": 400, "queue": 0, "workers": 10, "attempts": 3, "open": 0,
+    "unknown": 0, "oldestOpenMs": None, "today": {"confirmed": 118, "failed": 2, "cancelled": 1, "expired": 0}, "halted": False,
 }  # fmt: skip
 
 
@@ -180,9 +181,16 @@ def nobody() -> Client:
     return Client(Home.from_environment(), autostart=False, tell=lambda _: None)
 
 
-def an_app(events: list[Record] | None = None, *, readonly: bool = False, screen: str = "orders") -> Dashboard:
-    """The app with a filled desk."""
-    app = Dashboard(nobody, readonly, "oee-dark", screen, clock=lambda: NOW, link=Still(nobody))
+def an_app(
+    events: list[Record] | None = None,
+    *,
+    readonly: bool = False,
+    screen: str = "orders",
+    other_keys: Mapping[str, str] = MappingProxyType({}),
+) -> Dashboard:
+    """The app with a filled desk. `other_keys`: by the name of the action, as keymap.toml gives them."""
+    still = Still(nobody)
+    app = Dashboard(nobody, readonly, "oee-dark", screen, clock=lambda: NOW, link=still, other_keys=other_keys)
     fill(app.desk, events)
     return app
 

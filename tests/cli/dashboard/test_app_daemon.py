@@ -151,6 +151,7 @@ def test_h_halts_and_resume_undoes_it(slow: RunningDaemon) -> None:
         await press(pilot, "colon")
         await type_in(pilot, "resume")
         await soon(pilot, lambda: " HALTED " not in screen_text(pilot), "the word gone")
+        await soon(pilot, lambda: "HALTED:" not in toasts(pilot), "the toast that is not true any more gone")
         assert slow.get("/api/status")["halted"] is False
 
     play(an_app(slow), script)

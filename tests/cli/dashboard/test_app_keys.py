@@ -1,6 +1,7 @@
 """Every key does what its line in the table says. What needs a daemon to be done is in test_app_daemon."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from textual.events import MouseScrollDown
@@ -118,7 +119,7 @@ def test_long_ways_are_short(names: str, top: str, bottom: str, down: str, up: s
         assert here(await hit(pilot, bottom)) == 1
         assert here(await hit(pilot, top)) == 100
         workspace = await hit(pilot, down)
-        half = workspace.table.rows_seen // 2
+        half = workspace.table.page_rows // 2
         assert here(workspace) == 100 - half
         assert here(await hit(pilot, up)) == 100
 
@@ -269,6 +270,46 @@ def test_marks_are_set_spread_and_cleared() -> None:
         assert workspace.listing.marks == {an_id(number) for number in (100001, 100002, 100003)}
         assert "3 marked (u)" in screen_text(pilot)
         await hit(pilot, "u")
+        assert workspace.listing.marks == set()
+
+    play(an_app(), script)
+
+
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [("1", ["oee-orders"]), ("2", ["oee-pools", "oee-venues"]), ("3", ["oee-wallet"]), ("4", ["oee-log"])],
+)
+def test_e_writes_what_is_on_show_to_files(
+    page: str, names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def script(pilot: Pilot[None]) -> None:
+        await hit(pilot, page, "e")
+        for name in names:
+            assert f"{name}-20261120-094120.csv" in toasts(pilot)
+
+    play(an_app(), script)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name}-20261120-094120.csv" for name in names]
+
+
+def test_a_key_that_is_held_down_fills_the_screen_with_one_toast_only() -> None:
+    async def script(pilot: Pilot[None]) -> None:
+        await hit(pilot, *["ctrl+c"] * 5)
+        assert len(pilot.app._notifications) == 1
+        await hit(pilot, "3", "x")
+        assert len(pilot.app._notifications) == 2
+
+    play(an_app(), script)
+
+
+def test_d_takes_what_was_seen_off_the_list_but_not_what_may_still_land() -> None:
+    async def script(pilot: Pilot[None]) -> None:
+        workspace = the(pilot)
+        assert [story.state for story in workspace.desk.needs_you()] == ["failed", "unknown"]
+        await hit(pilot, "space", "G", "ctrl+space", "d")
+        assert [story.state for story in workspace.desk.needs_you()] == ["unknown"]
+        assert "1 order may still land" in toasts(pilot)
         assert workspace.listing.marks == set()
 
     play(an_app(), script)
@@ -451,6 +492,14 @@ def test_headings_tabs_and_the_key_bar_can_be_clicked() -> None:
         assert isinstance(pilot.app.screen, HelpScreen)
 
     play(an_app(), script)
+
+
+def test_every_word_of_the_key_bar_does_what_its_key_does() -> None:
+    async def script(pilot: Pilot[None]) -> None:
+        await pilot.click("#bar", offset=(screen_text(pilot).split("\n")[-1].index("Commands"), 0))
+        await soon(pilot, lambda: not isinstance(pilot.app.screen, Workspace), "the palette")
+
+    play(an_app(), script, (120, 40))
 
 
 def test_the_wheel_scrolls_the_table() -> None:

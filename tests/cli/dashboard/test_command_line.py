@@ -21,8 +21,8 @@ def test_submit_takes_what_the_shell_takes() -> None:
         ("", None),
         ("   ", None),
         ("oee quote SOL USDC 1", Said("quote", ("SOL", "USDC", "1"))),  # as pasted from a shell
-        ("cancel c5x0r1 9f2ke0", Said("cancel", ("c5x0r1", "9f2ke0"))),
-        ("retry c5x0r1 --slippage=80bps", Said("retry", ("c5x0r1",), slippage_bps=80)),
+        ("cancel c5a0f1 9f2de0", Said("cancel", ("c5a0f1", "9f2de0"))),
+        ("retry c5a0f1 --slippage=80bps", Said("retry", ("c5a0f1",), slippage_bps=80)),
         ("halt --cancel-open", Said("halt", ("--cancel-open",))),
         ("halt", Said("halt")),
         ("filter status:failed >30bps", Said("filter", ("status:failed", ">30bps"))),
@@ -75,5 +75,11 @@ def test_what_cannot_be_done_to_an_order_says_why(number: int, cancel: str | Non
 
 
 def test_no_key_is_bound_twice() -> None:
-    bound = [name for key in keys.KEYS for name in key.keys.split(",")]
-    assert len(bound) == len(set(bound))
+    for table in (keys.KEYS, keys.of_page(keys.CARD, keys.ON_TOP), keys.of_page(keys.HELP, keys.ON_TOP)):
+        bound = [name for key in table for name in key.keys.split(",")]
+        assert len(bound) == len(set(bound))
+
+
+def test_no_two_keys_have_one_name() -> None:
+    names = [key.name for key in keys.EVERY_KEY]
+    assert len(names) == len(set(names))

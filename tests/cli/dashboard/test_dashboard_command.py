@@ -4,11 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pexpect
 import pytest
 
-from cli.dashboard.keys import KEYS
+from cli.dashboard.keys import EVERY_KEY
 from tests.cli.conftest import Oee
 from tests.conftest import ROOT
 
@@ -39,30 +40,31 @@ def on_a_terminal(oee: Oee, *words: str, **env: str) -> "pexpect.spawn[str]":
     )
 
 
+def end_of(child: "pexpect.spawn[str]") -> int | None:
+    """The exit code, once nothing more comes."""
+    child.expect(pexpect.EOF)
+    child.close()
+    return child.exitstatus
+
+
 def test_leaving_says_once_what_goes_on(oee: Oee) -> None:
     child = on_a_terminal(oee)
     child.expect("filled today")
     child.send("q")
     child.expect("Left the dashboard; the daemon")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    assert end_of(child) == 0
 
 
 def test_an_unknown_theme_is_refused_before_the_screen_is_taken(oee: Oee) -> None:
     child = on_a_terminal(oee, "--theme", "pink")
     child.expect("oee-contrast")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 2
+    assert end_of(child) == 2
 
 
 def test_where_no_daemon_may_be_started_it_says_how_to_start_one(fresh: Oee) -> None:
     child = on_a_terminal(fresh, OEE_AUTOSTART="0")
     child.expect("oee daemon start")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 9
+    assert end_of(child) == 9
 
 
 def test_the_first_start_starts_the_daemon(fresh: Oee) -> None:
@@ -70,15 +72,36 @@ def test_the_first_start_starts_the_daemon(fresh: Oee) -> None:
     child.expect("No orders yet")
     child.send("q")
     child.expect("Left the dashboard")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+    assert end_of(child) == 0
     assert fresh("daemon", "status", OEE_AUTOSTART="0").code == 0
 
 
 def test_the_help_topic_names_every_key(oee: Oee) -> None:
     shown = oee("help", "keys").out
-    assert all(key.help in shown for key in KEYS)
+    assert all(key.help in shown and key.name in shown for key in EVERY_KEY)
+
+
+def test_the_screen_is_not_drawn_into_a_file(oee: Oee, tmp_path: Path) -> None:
+    line = f"{sys.executable} -m cli dashboard 2> {tmp_path / 'err'}; echo code $?"
+    child = pexpect.spawn("/bin/sh", ["-c", line], cwd=str(ROOT), env=oee.env, encoding="utf-8", timeout=20)
+    child.expect("code 2")
+    assert end_of(child) == 0
+    assert (tmp_path / "err").read_text() == "dashboard needs a terminal; use: oee watch\n"
+
+
+def test_a_keymap_of_the_home_holds_and_a_wrong_one_is_refused_by_name(fresh: Oee) -> None:
+    keymap = Path(fresh("config", "path", "keymap").out.strip())
+    keymap.parent.mkdir(parents=True)
+    keymap.write_text('leave = "Z"\n')
+    child = on_a_terminal(fresh)
+    child.expect("No orders yet")
+    child.send("Z")
+    child.expect("Left the dashboard")
+    assert end_of(child) == 0
+    keymap.write_text('cancle = "Z"\n')
+    child = on_a_terminal(fresh)
+    child.expect("Did you mean cancel")
+    assert end_of(child) == 2
 
 
 def test_other_commands_do_not_import_the_screen() -> None:
@@ -96,6 +119,4 @@ def test_a_signal_to_end_gives_the_terminal_back(oee: Oee) -> None:
     child.expect("filled today")
     child.kill(signal.SIGTERM)
     child.expect_exact("\x1b[?1049l")  # out of the alternate screen
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 143
+    assert end_of(child) == 143

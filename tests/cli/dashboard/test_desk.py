@@ -131,3 +131,13 @@ def test_events_of_an_order_that_nobody_knows_go_into_the_log_only() -> None:
     desk = a_desk(teller.events[1:])
     assert an_id(1) not in desk.stories
     assert len(desk.log) == 4
+
+
+def test_what_needs_somebody_stays_when_a_thousand_others_have_come() -> None:
+    teller = Teller()
+    failed = teller.order(1, "failed", 600_000)
+    for number in range(2, STORIES + 100):
+        teller.order(number, "confirmed", 500_000)
+    desk = a_desk(teller.events)
+    assert len(desk.stories) == STORIES
+    assert [story.order_id for story in desk.needs_you()] == [failed]

@@ -128,7 +128,8 @@ def test_what_is_typed_is_quoted_by_every_venue(client_for: Callable[[], Client]
         assert "once there is an amount" in app.says("offers")
         await pilot.press(*"1.5")
         await until(pilot, lambda: "best" in app.says("offers"), app)
-        assert app.says("offers").count("USDC") == 2
+        with client_for() as client:
+            assert app.says("offers").count("USDC") == len(client.venues())
         assert app.says("same") == " Same as: oee submit SOL USDC 1.5"
         assert app.says("free") == "free 9.5"
         await pilot.press("tab", "down")  # another token to sell

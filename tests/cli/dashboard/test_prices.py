@@ -45,6 +45,17 @@ def test_the_opening_has_the_first_prices() -> None:
     assert PriceHistory().began_ms is None
 
 
+def test_a_change_is_over_the_last_day_once_the_session_is_longer() -> None:
+    hour = 3_600_000
+    history = told([(0, "100"), (3 * hour, "110"), (6 * hour, "120"), (28 * hour, "130")])
+    assert history.day("p") == ((3 * hour, Decimal(110)), (6 * hour, Decimal(120)), (28 * hour, Decimal(130)))
+    (pool,) = history.opening([a_pool(pool="p", price="130")])
+    assert pool["price"] == "110"
+    assert history.span(28 * hour) == "24h"
+    assert told([(0, "1")]).span(5 * 60_000) == "5m"
+    assert PriceHistory().span(5) == "-"
+
+
 def test_a_token_is_worth_what_its_deepest_pool_says() -> None:
     shallow = a_pool(pool="other", price="170", reserveA="1", reserveB="170")
     assert worth([shallow, *POOLS], "SOL") == Decimal(150)

@@ -2,6 +2,7 @@
 
 import asyncio
 from decimal import Decimal
+from typing import Any, cast
 
 import pytest
 from textual.app import App, ComposeResult
@@ -112,8 +113,8 @@ def test_the_impacts_are_those_of_the_pair_under_the_cursor() -> None:
     desk = moved("150", "151")
     shown = text(pools.lines(desk, View(impacts=found), 80, 20, PAINT)[0])
     assert [line.split() for line in shown.splitlines() if line.startswith(("   raydium", "   meteora"))] == [
-        ["meteora", "0", "0", "1", "-"],
-        ["raydium", "1", "2", "5", "33"],
+        ["meteora", "0", "0", "1", "-", "…"],
+        ["raydium", "1", "2", "5", "33", "…"],
     ]
     elsewhere = text(pools.lines(desk, View(cursor=3, impacts=found), 80, 20, PAINT)[0])
     assert "IMPACT bps of selling BONK" in elsewhere
@@ -217,22 +218,86 @@ def test_a_click_puts_the_cursor_there() -> None:
     asyncio.run(use())
 
 
+class Curves:
+    """A client whose venues move by so many bps for each token that is sold, and offer nothing beyond what they hold."""
+
+    def __init__(self, **venues: tuple[str, str]) -> None:
+        self.venues = {dex: (Decimal(per_token), Decimal(most)) for dex, (per_token, most) in venues.items()}
+        self.asked: list[str] = []
+
+    def quote(self, _sell: str, _buy: str, amount: str) -> dict[str, Any]:
+        self.asked.append(amount)
+        offers = [
+            {"dex": dex, "priceImpactBps": int(per_token * Decimal(amount))}
+            if Decimal(amount) <= most
+            else {"dex": dex, "reason": "too much"}
+            for dex, (per_token, most) in self.venues.items()
+        ]
+        return {"quotes": offers}
+
+
+@pytest.mark.parametrize(
+    ("per_token", "most", "least", "at_most"),
+    [("0.25", "1e9", 170, 204), ("5", "1e9", 8, 11), ("0.0005", "2000", 1_700, 2_000), ("300", "1e9", 0.1, 0.17)],
+)
+def test_a_depth_is_found_with_few_questions(per_token: str, most: str, least: float, at_most: float) -> None:
+    client = Curves(raydium=(per_token, most))
+    found = impact.ask(cast(Client, client), ("SOL", "USDC"), ("0.1", "1", "10", "100"))
+    depth = impact.deepened(cast(Client, client), found).depth
+    assert depth is not None
+    sign, amount = depth["raydium"]
+    assert sign == "≈"
+    assert least <= float(amount) <= at_most
+    assert len(client.asked) <= 4 + impact.QUESTIONS
+
+
+def test_a_depth_out_of_reach_is_said_to_be_so() -> None:
+    client = Curves(raydium=("1000", "1e9"), meteora=("0", "1e30"))
+    found = impact.ask(cast(Client, client), ("SOL", "USDC"), ("0.1", "1", "10", "100"))
+    depth = impact.deepened(cast(Client, client), found).depth
+    assert depth is not None
+    assert depth["raydium"] == ("<", "0.1")
+    assert depth["meteora"][0] == ">"
+
+
+def test_the_depth_stands_beside_the_impacts_where_there_is_room() -> None:
+    desk = a_desk(pools=POOLS)
+    found = Impacts(("SOL", "USDC"), ("0.1", "1", "10", "100"), {"raydium": (0, 1, 9, 88)})
+    shown = text(pools.lines(desk, View(impacts=found), 80, 20, PAINT)[0])
+    assert "50 bps at" in shown
+    assert "…" in next(line for line in shown.split("\n") if "raydium" in line and "88" in line)
+    deep = found._replace(depth={"raydium": ("≈", "58000")})
+    assert "≈ 58k" in text(pools.lines(desk, View(impacts=deep), 80, 20, PAINT)[0])
+    assert "50 bps at" not in text(pools.lines(desk, View(impacts=deep), 60, 20, PAINT)[0])
+
+
+def test_a_change_says_over_how_long_it_is() -> None:
+    desk = a_desk(pools=POOLS)
+    assert "IN -" in text(pools.lines(desk, View(), 80, 20, PAINT)[0])
+    desk.refresh(Reading(NOON_MS + 90_000, pools=POOLS))
+    desk.now_ms = NOON_MS + 90_000
+    assert "IN 1m" in text(pools.lines(desk, View(), 80, 20, PAINT)[0])
+    desk.now_ms = NOON_MS + 2 * 86_400_000
+    assert " 24h" in text(pools.lines(desk, View(), 80, 20, PAINT)[0])
+
+
 def test_impacts_are_asked_of_the_daemon_and_shown(daemon: RunningDaemon) -> None:
     async def use() -> None:
         client = Client(daemon.home, autostart=False)
         app = Holding(client)
         async with app.run_test(size=(100, 40)) as pilot:
+            venues_there = sorted(venue["dex"] for venue in client.venues())
             desk = a_desk(pools=client.pools())
             app.pools.show(desk)
             for _ in range(2_000):
-                if "asking the venues" not in app.pools.text:
+                if "asking the venues" not in app.pools.text and "…\n" not in app.pools.text:
                     break
                 await pilot.pause(0.005)
-            rows = [
-                line.split() for line in app.pools.text.splitlines() if line.startswith(("   meteora ", "   raydium "))
-            ]
-            assert [len(row) for row in rows[:2]] == [5, 5]
-            assert all(bps.isdigit() for bps in rows[1][1:])
+            below = app.pools.text.split("IMPACT", 1)[1].splitlines()[1 : 1 + len(venues_there)]
+            rows = [line.split() for line in below]
+            assert [row[0] for row in rows] == venues_there
+            assert all(len(row) == 7 and row[5] in ("≈", ">", "<") for row in rows)
+            assert any(all(bps.isdigit() for bps in row[1:5]) for row in rows)
 
     asyncio.run(use())
 
