@@ -40,6 +40,9 @@ from order_engine.wallet import Wallet
 from order_engine.work_queue import WorkQueue
 from order_engine.workers import Hands, Workers
 
+COUNTED = 20_000  # events in one read of those that came before this start
+COUNT_AGAIN_S = 0.05  # after looking whether an order is open
+
 _log = logging.getLogger(__name__)
 
 
@@ -116,6 +119,7 @@ class Engine:
         self._accepting = threading.Lock()  # between the check for room, or for a key, and the taking of it
         self._coming: dict[str, Future[Submission]] = {}  # by client order id: their commit is under way
         self._draining = False
+        self._closing = threading.Event()
         self._counting = threading.Thread(target=self._count_today, args=(journal.last_seq(),), daemon=True)
         self._started_at = clock.now_ms()
         self._started_steady = clock.steady_ms()
@@ -125,7 +129,7 @@ class Engine:
 
     def start(self) -> None:
         """Takes up every unfinished order, then begins to work. Returns at once."""
-        self._counting.start()  # a day may have a million events, and nobody shall wait for their count
+        self._counting.start()
         unfinished = self._journal.open_orders()
         for order in unfinished:
             self._wallet.hold(order.order_id, order.request, checked=False)
@@ -141,8 +145,15 @@ class Engine:
         _log.info("engine started", extra={"facts": {"resumed": resumed, "seq": self._journal.last_seq()}})
 
     def _count_today(self, last_seq: int) -> None:
+        """Adds what ended today before this start. A day may have millions of events: orders come first."""
         day = self._clock.now_ms() // DAY_MS
-        self._tally.ended_before(self._journal.ended_since(day * DAY_MS, last_seq), day)
+        first = self._journal.first_since(day * DAY_MS)
+        for after in range(last_seq if first is None else first - 1, last_seq, COUNTED):
+            while self._tally.open and not self._closing.wait(COUNT_AGAIN_S):
+                pass
+            if self._closing.is_set():
+                return
+            self._tally.ended_before(self._journal.ended(after, min(after + COUNTED, last_seq)), day)
 
     def drain(self, timeout_ms: int) -> int:
         """Refuses new orders, lets the open ones finish for so long, then stops all work. Returns how many are left open.
@@ -161,6 +172,7 @@ class Engine:
         """Stops everything and closes the files. Call `drain` first, unless a crash is to be played."""
         self._sweeper.stop()
         self._settlement.stop()
+        self._closing.set()
         if self._counting.is_alive():
             self._counting.join()
         self._journal.close()

@@ -47,8 +47,9 @@ _EVENTS = _EVENT + ", (?, ?, ?, ?, ?, ?)" * (_TOGETHER - 1)  # one call for many
 _LOG = "SELECT e.seq, e.order_id, e.facts, o.state FROM events e JOIN orders o ON o.id = e.order_id"
 _START = "UPDATE daemon SET epoch = epoch + 1, running = 1 RETURNING epoch"
 _FINAL_STATUS = ", ".join(sorted(repr(status.value) for status in FINAL))
-_ENDED = f"""SELECT o.status, count(*) FROM events e INDEXED BY events_by_time JOIN orders o ON o.id = e.order_id
-             WHERE e.at >= ? AND e.seq <= ? AND e.version = o.version AND o.status IN ({_FINAL_STATUS}) GROUP BY o.status"""  # noqa: S608
+_ENDED = f"""SELECT o.status, count(*) FROM events e JOIN orders o ON o.id = e.order_id
+             WHERE e.seq > ? AND e.seq <= ? AND e.version = o.version AND o.status IN ({_FINAL_STATUS}) GROUP BY o.status"""  # noqa: S608
+_FIRST = "SELECT seq FROM events INDEXED BY events_by_time WHERE at >= ? ORDER BY at LIMIT 1"
 _OPEN_STATUS = ", ".join(repr(status.value) for status in OPEN)  # spelled like the partial index
 _OPEN = f"FROM orders INDEXED BY orders_open WHERE status IN ({_OPEN_STATUS}) ORDER BY n"
 
@@ -391,9 +392,14 @@ class Journal:
         rows = self._read("SELECT coalesce(max(seq), 0) FROM events WHERE at < ?", (at_ms,))
         return int(rows[0][0])
 
-    def ended_since(self, at_ms: int, last_seq: int) -> dict[str, int]:
-        """How many orders came to each final status from this wall time on, up to this event."""
-        return dict(self._read(_ENDED, (at_ms, last_seq)))
+    def first_since(self, at_ms: int) -> int | None:
+        """The number of the first event from this wall time on; None when there is none."""
+        rows = self._read(_FIRST, (at_ms,))
+        return int(rows[0][0]) if rows else None
+
+    def ended(self, after: int, last: int) -> dict[str, int]:
+        """How many orders came to each final status by the events after `after`, up to `last`."""
+        return dict(self._read(_ENDED, (after, last)))
 
     def count_by_status(self) -> dict[str, int]:
         """How many orders are in each status, open ones exactly, final ones as they are on disk."""
