@@ -29,6 +29,9 @@ APPLICATION_ID = 0x6F656531  # "oee1"
 MIGRATIONS = Path(__file__).parent / "migrations"
 BATCH = 256
 GATHER_S = 0.001
+CACHE_KIB = (
+    32 * 1024
+)  # for the ends of indexes that are written all over: with a long history they do not fit into the usual 2 MiB
 CHECKPOINT_COMMITS = 500
 LOG_ALARM_BYTES = 64 * 1024**2  # of the -wal file: somebody reads for so long that it cannot be taken in
 
@@ -122,6 +125,7 @@ class Journal:
         self._on_fatal = on_fatal
         self._db = database.open_writer(path, MIGRATIONS, APPLICATION_ID, integrity.examine)
         with database.usable(path):
+            self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             self._db.execute("PRAGMA wal_autocheckpoint = 0")  # the writer does it between commits
             self._epoch: int = self._db.execute(_START).fetchone()[0]
             self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()  # the main file must say that it is in use
