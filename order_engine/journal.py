@@ -29,9 +29,7 @@ APPLICATION_ID = 0x6F656531  # "oee1"
 MIGRATIONS = Path(__file__).parent / "migrations"
 BATCH = 256
 GATHER_S = 0.001
-CACHE_KIB = (
-    32 * 1024
-)  # for the ends of indexes that are written all over: with a long history they do not fit into the usual 2 MiB
+CACHE_KIB = 32 * 1024  # a long history has indexes that are written all over, which the usual 2 MiB do not hold
 CHECKPOINT_COMMITS = 500
 LOG_ALARM_BYTES = 64 * 1024**2  # of the -wal file: somebody reads for so long that it cannot be taken in
 
@@ -106,10 +104,14 @@ class _Changes:
     """What a batch makes of the orders that it touches. An order that takes several steps in it is written once, as it is then."""
 
     def __init__(self) -> None:
-        self.versions: dict[str, int] = {}  # of each order that was touched, by now
-        self.before: dict[str, int] = {}  # of each that moves: what is on disk until then
-        self.newest: dict[str, Order] = {}
+        self.before: dict[str, int] = {}  # of each order: the version that is in its row until it moves
+        self.newest: dict[str, Order] = {}  # of each that moves
         self.events: list[tuple[object, ...]] = []
+
+    def version(self, order_id: str) -> int | None:
+        """What an order has come to; None for one that was not touched."""
+        moved = self.newest.get(order_id)
+        return self.before.get(order_id) if moved is None else moved.version
 
 
 class Journal:
@@ -282,7 +284,6 @@ class Journal:
                 return Superseded(order_id)
             changes.before.setdefault(order_id, version)
             changes.newest[order_id] = order
-        changes.versions[order_id] = order.version
         facts = _encode(event)
         changes.events.append((seq, order_id, order.version, event.at, facts.decode(), integrity.sum_of(facts)))
         write.stored, write.before = True, None
@@ -298,13 +299,13 @@ class Journal:
 
     def _version(self, order_id: str, changes: _Changes) -> int | None:
         """What the order has come to, this batch included; None when there is no such order."""
-        version = changes.versions.get(order_id)
-        if version is None and order_id in self._open:
+        version = changes.version(order_id)
+        if version is not None:
+            return version
+        if order_id in self._open:
             return self._open[order_id].version
-        if version is None:
-            row = self._db.execute(_VERSION, (order_id,)).fetchone()
-            return row[0] if row else None
-        return version
+        row = self._db.execute(_VERSION, (order_id,)).fetchone()
+        return row[0] if row else None
 
     def _store(self, changes: _Changes) -> bool:
         """Writes what a batch has come to. False when an order on disk is not as this journal left it."""

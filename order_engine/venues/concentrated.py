@@ -37,6 +37,12 @@ class Tick(msgspec.Struct, frozen=True, array_like=True, gc=False):
     liquidity_net: int
 
 
+def spot_price(sqrt_price_x64: int, a_to_b: bool) -> tuple[int, int]:
+    """The marginal price without fee at this square root, as (base units out, base units in)."""
+    squared = sqrt_price_x64 * sqrt_price_x64
+    return (squared, 1 << 128) if a_to_b else (1 << 128, squared)
+
+
 def first_above(ticks: Sequence[Tick], tick: int) -> int:
     """The place of the first of the ticks, which are sorted, that is above `tick`; the next one down is just before it."""
     return bisect_right(ticks, tick, key=_tick)

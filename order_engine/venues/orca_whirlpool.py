@@ -114,8 +114,7 @@ class Pool(msgspec.Struct, frozen=True, dict=True, tag_field="model", tag="orca_
 
     def spot_price(self, a_to_b: bool) -> tuple[int, int]:
         """The price without fee as (base units out, base units in). Where no liquidity is, a swap begins further on."""
-        squared = self.sqrt_price_x64 * self.sqrt_price_x64
-        return (squared, 1 << 128) if a_to_b else (1 << 128, squared)
+        return concentrated.spot_price(self.sqrt_price_x64, a_to_b)
 
     def fee_ppm(self, now: int) -> int:
         """The fee at the current tick, adaptive part included, in millionths. A `now` that is too early counts as later."""

@@ -330,6 +330,22 @@ def test_an_old_journal_may_not_write_once_a_new_one_was_opened(path: Path) -> N
     assert seqs(path) == [1, 2]
 
 
+def test_an_order_that_another_program_has_changed_ends_the_journal_and_nothing_of_that_commit_is_stored(
+    path: Path,
+) -> None:
+    fatal: list[str] = []
+    journal = Journal(path, Feed(), fatal.append)
+    order = journal.create("order-1", PENDING).result(10).order
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("UPDATE orders SET version = 7")
+        journal.append(order, ROUTING)
+        until(lambda: fatal, "on_fatal")
+        assert fatal == ["another program has changed orders in this journal"]
+        assert other.execute("SELECT version FROM orders").fetchall() == [(7,)]
+        assert other.execute("SELECT count(*) FROM events").fetchall() == [(1,)]
+    journal.close()
+
+
 def test_a_reader_cannot_write(path: Path) -> None:
     with a_journal(path) as journal:
         write(journal, "order-1")
