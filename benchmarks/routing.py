@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 from benchmarks.daemon import CLOCK, Failed
 from benchmarks.report import Figure, Findings, Plan, percentile
+from order_engine.routes import NoPlan, Terms
+from order_engine.routes import Plan as Route
 from order_engine.routing.certificate import bounds, certify, verify
 from order_engine.routing.hops import route_in
-from order_engine.routing.plan import NoPlan, Terms
-from order_engine.routing.plan import Plan as Route
 from order_engine.routing.split import split_in, split_out
 from tests.routing.networks import CONSTANT_PRODUCT, MODELS, NOW, Question, question
 

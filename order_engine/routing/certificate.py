@@ -32,10 +32,11 @@ from math import isqrt
 import msgspec
 
 from order_engine.amounts import div_ceil, div_floor
+from order_engine.routes import FREE, SWAPS_PER_POOL, Leg, Plan, Terms
 from order_engine.routing.network import Network
-from order_engine.routing.pieces import PIECES, AnyPool, Flat
-from order_engine.routing.plan import FREE, SWAPS_PER_POOL, Leg, Listing, Plan, Terms
+from order_engine.routing.pieces import PIECES, Flat
 from order_engine.venues.pool import SwapRefused
+from order_engine.venues.snapshot import AnyPool, Listing
 
 PRICE_BITS = 64
 PRICE_ONE = 1 << PRICE_BITS

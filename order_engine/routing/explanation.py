@@ -11,9 +11,10 @@ from typing import Literal
 import msgspec
 
 from order_engine.amounts import div_floor
+from order_engine.routes import FREE, Plan, Terms
 from order_engine.routing.certificate import PRICE_BITS, PRICE_ONE, edge_of
-from order_engine.routing.pieces import AnyPool, Curve, pieces
-from order_engine.routing.plan import FREE, Listing, Plan, Terms, ends
+from order_engine.routing.pieces import Curve, pieces
+from order_engine.venues.snapshot import AnyPool, Listing, ends
 
 _TRIFLE = 1_000_000  # a gain that is a smaller part of the output is within what rounding and the search leave
 

@@ -12,10 +12,11 @@ runs once from a token that it holds, as far as it holds enough, before it goes 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from order_engine.routes import FREE, SWAPS_PER_POOL, Leg, NoPlan, Plan, Terms
 from order_engine.routing.network import Flow, Network, Solution, Way
-from order_engine.routing.plan import FREE, SWAPS_PER_POOL, Leg, Listing, NoPlan, Plan, Terms, ends
 from order_engine.routing.split import split_in, split_out
 from order_engine.venues.pool import Pool, Swap, SwapRefused
+from order_engine.venues.snapshot import Listing, ends
 
 _TRIFLE = 1e-7  # of what is at stake; a tenth of a hundredth of a basis point
 _NARROWER = 40  # networks tried at most, each with less in it, when costs, caps or refusals leave pools out

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from order_engine.routing.dual import Look, descend
 from order_engine.routing.pieces import Curve, Piece, remembered
-from order_engine.routing.plan import Listing, ends
+from order_engine.venues.snapshot import Listing, ends
 
 STAGES = ((1.0, 1e-4), (1e-5, 1e-6), (1e-8, 1e-9))  # slope of flat pieces; what may be left over, in amounts' worth
 _LEFT = 1e-4  # of the amount: with more left over, prices are none at which the pools take it

@@ -23,6 +23,7 @@ from order_engine.venues import (
     raydium_clmm,
     raydium_cpmm,
 )
+from order_engine.venues.snapshot import AnyPool
 from order_engine.venues.tick_prices import (
     ORCA_SQRT_PRICE_MAX_X64,
     RAYDIUM_SQRT_PRICE_MAX_X64,
@@ -32,15 +33,6 @@ from order_engine.venues.tick_prices import (
     orca_sqrt_price_x64,
     raydium_sqrt_price_x64,
     tick_at_or_below,
-)
-
-AnyPool = (
-    raydium_amm_v4.Pool
-    | raydium_cpmm.Pool
-    | raydium_clmm.Pool
-    | meteora_dlmm.Pool
-    | meteora_damm_v2.Pool
-    | orca_whirlpool.Pool
 )
 
 

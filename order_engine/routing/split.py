@@ -7,10 +7,11 @@ asked amount exactly, and is never worse than the best single pool.
 from collections.abc import Iterable, Sequence
 from itertools import permutations
 
+from order_engine.routes import FREE, Leg, NoPlan, Plan, Terms
 from order_engine.routing.filling import Filling, fill_in, fill_out
 from order_engine.routing.pieces import PIECES, Piece, Remembered
-from order_engine.routing.plan import FREE, Leg, Listing, NoPlan, Plan, Terms
 from order_engine.venues.pool import SwapRefused
+from order_engine.venues.snapshot import Listing
 
 _WORTH_A_MOVE = 10_000_000  # below so many units per leg a single unit is more than a thousandth of a bps
 _SMALL = 1_000  # units per leg below which every one of them is looked at

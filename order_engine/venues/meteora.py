@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from order_engine.amounts import div_floor
 from order_engine.venues import meteora_damm_v2, meteora_dlmm, positions
 from order_engine.venues.meteora_damm_v2 import BaseFee, DynamicFee
-from order_engine.venues.meteora_dlmm import Bin, Parameters, bin_at_or_below
+from order_engine.venues.meteora_dlmm import Bin, Parameters, bin_at_or_below, bin_price_x64
 
 NAME = "meteora"
 MODELS = {"meteora_dlmm": meteora_dlmm.Pool, "meteora_damm_v2": meteora_damm_v2.Pool}
@@ -37,9 +37,16 @@ def open_pool(
 def _bins(known: dict[str, Any], reserve_a: int, reserve_b: int, price: tuple[int, int]) -> meteora_dlmm.Pool:
     bins_each_side = known.pop("bins_each_side")
     parameters = Parameters(**known)
-    active = bin_at_or_below(*price, parameters.bin_step)
+    active = _nearest_bin(*price, parameters.bin_step)
     empty = meteora_dlmm.Pool(parameters, active, active, (Bin(0, 0),), index_reference=active)
     return laid_anew(empty, bins_each_side, reserve_a, reserve_b)
+
+
+def _nearest_bin(numerator: int, denominator: int, bin_step: int) -> int:
+    """The bin whose price is nearest to the ratio: a pool that opens off the market's price is bought empty at once."""
+    below = bin_at_or_below(numerator, denominator, bin_step)
+    low, high = bin_price_x64(below, bin_step), bin_price_x64(below + 1, bin_step)
+    return below + ((numerator << 65) > (low + high) * denominator)
 
 
 def laid_anew(pool: meteora_dlmm.Pool, bins_each_side: int, reserve_a: int, reserve_b: int) -> meteora_dlmm.Pool:

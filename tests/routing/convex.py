@@ -9,10 +9,11 @@ from math import sqrt
 
 import cvxpy
 
+from order_engine.routes import Plan, Terms
 from order_engine.routing.certificate import PRICE_ONE, certify
 from order_engine.routing.hops import route_in
 from order_engine.routing.pieces import Curve, pieces
-from order_engine.routing.plan import Plan, Terms, ends
+from order_engine.venues.snapshot import ends
 from tests.routing.networks import MODELS, NOW, Question, question
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from benchmarks.report import percentile
+from order_engine.routes import NoPlan, Plan, Terms
 from order_engine.routing.certificate import Receipt, certify, verify
 from order_engine.routing.hops import route_in, route_out
-from order_engine.routing.plan import NoPlan, Plan, Terms
 from tests.routing.networks import NOW, Question, question
 
 ALLOWED_PPB = 5_000  # 0.05 bps

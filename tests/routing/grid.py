@@ -9,9 +9,10 @@ import argparse
 from collections.abc import Sequence
 
 from benchmarks.report import percentile
+from order_engine.routes import Plan, Terms
 from order_engine.routing.hops import route_in
-from order_engine.routing.plan import Listing, Plan, Terms, ends
 from order_engine.venues.pool import SwapRefused
+from order_engine.venues.snapshot import Listing, ends
 from tests.routing.networks import MODELS, NOW, Question, question
 
 PERCENTS = (5, 10, 25)

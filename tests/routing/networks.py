@@ -3,8 +3,6 @@
 from math import isqrt
 from typing import NamedTuple
 
-from order_engine.routing.pieces import AnyPool
-from order_engine.routing.plan import Listing
 from order_engine.simulation.dice import Dice
 from order_engine.venues import (
     meteora_damm_v2,
@@ -16,6 +14,7 @@ from order_engine.venues import (
 )
 from order_engine.venues.concentrated import Tick
 from order_engine.venues.meteora_dlmm import Bin, bin_at_or_below, bin_price_x64
+from order_engine.venues.snapshot import AnyPool, Listing
 from order_engine.venues.tick_prices import TICK_MAX, orca_sqrt_price_x64, raydium_sqrt_price_x64, tick_at_or_below
 
 NOW = 1_750_000_000

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from order_engine.routes import Leg, Plan, Terms
 from order_engine.routing.certificate import PRICE_ONE, Receipt, bounds, certify, digest_of, edge_of, most_swaps, verify
 from order_engine.routing.hops import route_in, route_out
-from order_engine.routing.plan import Leg, Listing, Plan, Terms, ends
 from order_engine.venues import raydium_amm_v4
 from order_engine.venues.pool import SwapRefused
+from order_engine.venues.snapshot import Listing, ends
 from tests.routing.grid import PERCENTS, routed
 from tests.routing.networks import NOW, question
 

@@ -1,10 +1,11 @@
 """A plan says of every pool why it is used or why not."""
 
+from order_engine.routes import Plan, Terms
 from order_engine.routing.certificate import certify
 from order_engine.routing.explanation import Explanation, explain
-from order_engine.routing.plan import Listing, Plan, Terms
 from order_engine.routing.split import split_in
 from order_engine.venues import raydium_amm_v4
+from order_engine.venues.snapshot import Listing
 from tests.routing.gaps import any_hops, planned_in
 from tests.routing.networks import CONSTANT_PRODUCT, NOW, question
 

@@ -4,11 +4,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from order_engine.routes import NoPlan, Plan, Terms
 from order_engine.routing.certificate import flaw_of
 from order_engine.routing.hops import route_in, route_out
-from order_engine.routing.plan import Listing, NoPlan, Plan, Terms
 from order_engine.routing.split import split_in
 from order_engine.venues import raydium_amm_v4
+from order_engine.venues.snapshot import Listing
 from tests.routing.gaps import measured, planned_in, planned_out
 from tests.routing.grid import PERCENTS, paid, paths, routed
 from tests.routing.networks import NOW, Question, question

@@ -7,10 +7,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from order_engine.routing.certificate import PRICE_ONE, edge_of
-from order_engine.routing.pieces import PIECES, AnyPool, Curve, Piece, pieces
+from order_engine.routing.pieces import PIECES, Curve, Piece, pieces
 from order_engine.simulation.dice import Dice
 from order_engine.venues import meteora_dlmm
 from order_engine.venues.pool import SwapRefused
+from order_engine.venues.snapshot import AnyPool
 from tests.routing.networks import BUILDERS, MODELS, NOW, Wish
 
 quickly = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from order_engine.routes import NoPlan, Plan, Terms
 from order_engine.routing.certificate import flaw_of
-from order_engine.routing.plan import Listing, NoPlan, Plan, Terms
 from order_engine.routing.split import split_in, split_out
 from order_engine.venues import raydium_amm_v4
 from order_engine.venues.pool import SwapRefused
+from order_engine.venues.snapshot import Listing
 from tests.routing.networks import CONSTANT_PRODUCT, MODELS, NOW, Question, question
 
 quickly = settings(derandomize=True, max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -25,7 +25,7 @@ from order_engine.orders import Transaction
 from order_engine.tokens import NATIVE, TOKENS
 from order_engine.venues.pool import Swap, SwapRefused
 from order_engine.venues.simulated.faults import NO_FAULTS, Faults
-from order_engine.venues.simulated.genesis import MARKET, NETWORK, WALLET, Account, AnyPool, openings
+from order_engine.venues.simulated.genesis import MARKET, NETWORK, WALLET, Account, openings
 from order_engine.venues.simulated.importing import Plan, checked, fair_values
 from order_engine.venues.simulated.instruction import BadTransaction, Instruction, sign, verify
 from order_engine.venues.simulated.ledger import Block, Book
@@ -33,6 +33,7 @@ from order_engine.venues.simulated.market import Flow, Listing, Market
 from order_engine.venues.simulated.openings import Opening, open_pool
 from order_engine.venues.simulated.providing import refilled
 from order_engine.venues.simulated.regimes import CALM, Regime
+from order_engine.venues.snapshot import AnyPool
 from order_engine.venues.venue import Landed
 
 NETWORK_FEE = 5_000  # lamports per transaction, as on Solana for one signature

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 from order_engine.amounts import parse_amount
 from order_engine.tokens import TOKENS
 from order_engine.venues.simulated.market import Listing
-from order_engine.venues.simulated.openings import VENUES, AnyPool, Opening, open_pool
+from order_engine.venues.simulated.openings import VENUES, Opening, open_pool
+from order_engine.venues.snapshot import AnyPool
 
-__all__ = ["MARKET", "NETWORK", "VENUES", "WALLET", "Account", "AnyPool", "Genesis", "genesis", "openings"]
+__all__ = ["MARKET", "NETWORK", "VENUES", "WALLET", "Account", "Genesis", "genesis", "openings"]
 
 Account = tuple[str, str]  # who, and which token
 

@@ -12,10 +12,11 @@ import msgspec
 from order_engine import database
 from order_engine.errors import VenueUnavailable
 from order_engine.orders import Transaction
-from order_engine.venues.simulated.genesis import Account, AnyPool, genesis
+from order_engine.venues.simulated.genesis import Account, genesis
 from order_engine.venues.simulated.instruction import Instruction
 from order_engine.venues.simulated.market import Listing, Market
 from order_engine.venues.simulated.openings import Opening
+from order_engine.venues.snapshot import AnyPool
 from order_engine.venues.venue import Landed
 
 APPLICATION_ID = 0x6F656563  # "oeec"

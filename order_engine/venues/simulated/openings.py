@@ -10,25 +10,11 @@ import msgspec
 
 from order_engine.venues import (
     meteora,
-    meteora_damm_v2,
-    meteora_dlmm,
     orca,
-    orca_whirlpool,
     raydium,
-    raydium_amm_v4,
-    raydium_clmm,
-    raydium_cpmm,
 )
 from order_engine.venues.simulated.market import PPM, Listing, fair_price
-
-AnyPool = (
-    raydium_amm_v4.Pool
-    | raydium_cpmm.Pool
-    | raydium_clmm.Pool
-    | meteora_dlmm.Pool
-    | meteora_damm_v2.Pool
-    | orca_whirlpool.Pool
-)
+from order_engine.venues.snapshot import AnyPool
 
 VENUES = (raydium.NAME, meteora.NAME, orca.NAME)
 

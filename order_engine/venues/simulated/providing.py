@@ -22,7 +22,8 @@ from order_engine.venues import (
     raydium_cpmm,
 )
 from order_engine.venues.simulated.market import stray_ppm
-from order_engine.venues.simulated.openings import AnyPool, Opening, open_pool
+from order_engine.venues.simulated.openings import Opening, open_pool
+from order_engine.venues.snapshot import AnyPool
 
 CLOSE_BPS = 200  # nobody moves for less than that
 SOLD_OUT_BPS = 200  # a side that has less than that of what it should have

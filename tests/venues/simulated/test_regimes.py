@@ -12,12 +12,13 @@ from order_engine.errors import Malformed
 from order_engine.tokens import TOKENS
 from order_engine.venues import meteora_dlmm, orca_whirlpool
 from order_engine.venues.simulated.chain import SimulatedChain
-from order_engine.venues.simulated.genesis import AnyPool, genesis, openings
+from order_engine.venues.simulated.genesis import genesis, openings
 from order_engine.venues.simulated.ledger import Ledger
 from order_engine.venues.simulated.market import PPM, Flow, Market, fair_price, stray_ppm
 from order_engine.venues.simulated.openings import open_pool
 from order_engine.venues.simulated.providing import refilled
 from order_engine.venues.simulated.regimes import CALM, REGIMES, known_regime, read_regime
+from order_engine.venues.snapshot import AnyPool
 from tests.order_engine.given import AT_ONCE, HandClock, a_chain, rows
 
 NOW = 1_700_000_000

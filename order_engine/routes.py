@@ -1,30 +1,15 @@
-"""What routing answers with: a plan over named pools, in exact base units, as plain values.
+"""What routing answers with: a plan over named pools, in exact base units, and the proof of how good it is. Plain values.
 
 A plan is one transaction: its legs are swaps in the order in which they run, and it lands whole or not at all.
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
-from order_engine.routing.pieces import AnyPool
-
 SWAPS_PER_POOL = 2  # of one plan at most: once in a circle, once on the way; the certificate counts on it
 
-
-class Listing(NamedTuple):
-    """A pool by name on a venue, the tokens it trades and its state. Names are unique within one question."""
-
-    dex: str
-    pool: str
-    token_a: str
-    token_b: str
-    state: AnyPool
-
-
-def ends(listing: Listing, a_to_b: bool) -> tuple[str, str]:
-    """The token that is sold and the one that is bought."""
-    return (listing.token_a, listing.token_b) if a_to_b else (listing.token_b, listing.token_a)
+Exact = Literal["in", "out"]  # which amount of an order is given: what is sold, or what is received
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -62,7 +47,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False, tag="plan"):
     output token for exact "in" and in the input token for exact "out".
     """
 
-    exact: Literal["in", "out"]
+    exact: Exact
     token_in: str
     token_out: str
     amount_in: int
@@ -81,3 +66,22 @@ class NoPlan(msgspec.Struct, frozen=True, tag="no_plan"):
 
     reason: Literal["zero_amount", "no_pool", "too_large", "too_small"]
     message: str
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """How good a plan is, and against which pools: a receipt without the plan and without the pools' states.
+
+    The pools are those of block `height`, at its unix seconds `now`; `digest` is the hash of their states. `prices` are ν
+    in parts of 2^64 of an output unit per unit of each token. `bound` is the most output that any plan can get (exact "in")
+    or the least input (exact "out"), `net_bound` the same less or plus the costs of `terms`; `gap_ppb` is how far the plan's
+    amount is from the bound in parts of 10^9 of the bound, rounded up.
+    """
+
+    height: int
+    now: int
+    digest: str
+    terms: Terms
+    prices: dict[str, int]
+    bound: int
+    net_bound: int
+    gap_ppb: int
