@@ -21,6 +21,7 @@ ROUTES = [
     orders.orders,
     orders.order,
     orders.history,
+    orders.receipt,
     orders.cancel,
     orders.retry,
     events.events,

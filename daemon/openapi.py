@@ -51,13 +51,16 @@ def _bps(maximum: int) -> Schema:
     return Schema(type=[OpenAPIType.INTEGER, _NULL], minimum=0, maximum=maximum)
 
 
+def _or_null(description: str) -> Schema:
+    return Schema(one_of=[*(AMOUNT.one_of or ()), Schema(type=_NULL)], description=description)
+
+
 def _one_spelling(*names: str) -> Schema:
     return Schema(one_of=[Schema(required=[name]) for name in names])
 
 
 ORDER = Schema(
     type=OpenAPIType.OBJECT,
-    required=["amount"],
     additional_properties=False,
     properties={
         "inputToken": TOKEN,
@@ -66,7 +69,11 @@ ORDER = Schema(
         "output_token": TOKEN,
         "tokenIn": TOKEN,
         "tokenOut": TOKEN,
-        "amount": AMOUNT,
+        "amount": _or_null("Exactly so much is sold."),
+        "receive": _or_null("Instead of `amount`: exactly so much is received."),
+        "routing": Schema(
+            enum=["best", "single", None], description="Over all pools and hops, or the best single pool."
+        ),
         "slippageBps": _bps(MAX_SLIPPAGE_BPS),
         "slippage": Schema(
             one_of=[
@@ -76,7 +83,8 @@ ORDER = Schema(
             ],
             description="A fraction such as 0.01, in whole basis points.",
         ),
-        "minOutput": Schema(one_of=[*(AMOUNT.one_of or ()), Schema(type=_NULL)], description="Never less than this."),
+        "minOutput": _or_null("With `amount`: never less than this is received."),
+        "maxInput": _or_null("With `receive`: never more than this is sold."),
         "maxImpactBps": _bps(BPS),
         "clientOrderId": Schema(type=[_STRING, _NULL], pattern="^[!-~]{1,128}$"),
         "type": Schema(enum=["market", None]),
@@ -84,10 +92,16 @@ ORDER = Schema(
     all_of=[
         _one_spelling("inputToken", "input_token", "tokenIn"),
         _one_spelling("outputToken", "output_token", "tokenOut"),
+        _one_spelling("amount", "receive"),
         Schema(schema_not=Schema(required=["slippage", "slippageBps"])),
+        Schema(schema_not=Schema(required=["amount", "maxInput"])),
+        Schema(schema_not=Schema(required=["receive", "minOutput"])),
     ],
-    description="Sell exactly `amount` of one token for another. Input and output must differ.",
-    examples=[{"inputToken": "SOL", "outputToken": "USDC", "amount": "1.5", "slippageBps": 50}],
+    description="Sell exactly `amount` of one token for another, or receive exactly `receive`. Input and output must differ.",
+    examples=[
+        {"inputToken": "SOL", "outputToken": "USDC", "amount": "1.5", "slippageBps": 50},
+        {"inputToken": "SOL", "outputToken": "USDC", "receive": "200", "maxInput": "1.3"},
+    ],
 )
 RETRY = Schema(type=OpenAPIType.OBJECT, additional_properties=False, properties={"slippageBps": _bps(MAX_SLIPPAGE_BPS)})
 

@@ -117,6 +117,13 @@ def read_statuses(text: str, name: str) -> tuple[Status, ...]:
     return tuple(found)
 
 
+def read_switch(text: str, name: str) -> bool:
+    """True or false. Raises Malformed."""
+    if text not in ("true", "false"):
+        raise Malformed(f"{name} {text[:40]!a} is not true or false.", field=name)
+    return text == "true"
+
+
 def number(low: int, high: int, description: str, default: int | None = None) -> Parameter:
     """A whole number from `low` to `high`."""
 
@@ -185,6 +192,7 @@ STATUS = Parameter(
     Schema(type=OpenAPIType.STRING, pattern=f"^{_WORD}(,{_WORD})*$"),
     "Statuses, separated by commas; `open` is every one that is not final.",
 )
+SWITCH = Schema(type=OpenAPIType.BOOLEAN, default=False)
 KEY = Parameter(
     read_key,
     Schema(type=OpenAPIType.STRING, pattern="^[!-~]{1,128}$"),

@@ -4,7 +4,7 @@ Records are made in `order_engine.messages`; these say what they look like. A te
 these types, unknown fields refused, so that the document cannot drift from what is sent.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -13,6 +13,7 @@ Id = Annotated[str, Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", 
 Time = Annotated[str, Meta(pattern=r"^[0-9-]{10}T[0-9:]{8}\.[0-9]{3}Z$", description="RFC 3339, UTC, milliseconds.")]
 Count = Annotated[int, Meta(ge=0)]
 Status = Literal["pending", "routing", "building", "submitted", "confirmed", "failed", "cancelled", "expired"]
+Routing = Literal["best", "single"]
 Settlement = Literal["none", "in_flight", "unknown", "settled"]
 
 
@@ -28,6 +29,26 @@ class Service(Record):
     version: str
 
 
+class Leg(Record):
+    """One swap of a route; once it is executed with what the venue took."""
+
+    dex: str
+    pool: str
+    input_token: str
+    output_token: str
+    amount_in: Amount
+    amount_out: Amount
+    fee: Amount | UnsetType = UNSET
+    fee_token: str | UnsetType = UNSET
+
+
+class Fee(Record):
+    """What venues took of one token."""
+
+    token: str
+    amount: Amount
+
+
 class Order(Record):
     """Everything known of an order. Facts that are not there yet are null."""
 
@@ -37,19 +58,27 @@ class Order(Record):
     type: Literal["market"]
     input_token: str
     output_token: str
-    amount: Amount
+    amount: Annotated[Amount | None, Meta(description="What is sold; null for an order that says what it receives.")]
+    receive: Amount | None
     slippage_bps: Count
     min_output: Amount | None
+    max_input: Amount | None
     max_impact_bps: Count
+    routing: Routing
     status: Status
     settlement: Settlement
     attempts: Count
-    routed_dex: str | None
+    routed_dex: Annotated[str | None, Meta(description="The venue with the largest share of the route.")]
+    route: Annotated[list[Leg] | None, Meta(description="The swaps as planned, and once confirmed as executed.")]
+    quoted_input: Amount | None
     quoted_output: Amount | None
+    gap_bps: Annotated[Amount | None, Meta(description="No route could have been better by more than this.")]
+    amount_in: Amount | None
     amount_out: Amount | None
     executed_price: str | None
-    fee: Amount | None
+    fee: Annotated[Amount | None, Meta(description="Null where fees were taken in several tokens: see `fees`.")]
     fee_token: str | None
+    fees: list[Fee] | None
     network_fee: Amount | None
     tx_hash: str | None
     last_valid_height: Count | None
@@ -74,26 +103,122 @@ class Offer(Record):
 
     dex: str
     pool: str | UnsetType = UNSET
+    amount_in: Amount | UnsetType | None = UNSET
     amount_out: Amount | UnsetType = UNSET
     fee: Amount | UnsetType = UNSET
     fee_token: str | UnsetType = UNSET
     network_fee: Amount | UnsetType = UNSET
     price_impact_bps: Count | UnsetType = UNSET
+    net_input: Amount | UnsetType | None = UNSET
     net_output: Amount | UnsetType = UNSET
     code: str | UnsetType = UNSET
     reason: str | UnsetType = UNSET
 
 
+class Used(Record):
+    """A pool of the route: what its first and its last unit pay, and what a unit pays elsewhere. Output per input, with fees."""
+
+    dex: str
+    pool: str
+    input_token: str
+    output_token: str
+    amount_in: Amount
+    amount_out: Amount
+    price_first: str
+    price_last: str
+    price_elsewhere: str
+
+
+class Unused(Record):
+    """A pool that the route leaves alone, why, and what it could add at most."""
+
+    dex: str
+    pool: str
+    input_token: str
+    output_token: str
+    reason: Literal["price", "cost", "cap", "rounding", "path", "empty"]
+    words: str
+    price_first: str
+    price_elsewhere: str
+    gain: Amount
+
+
+class Explanation(Record):
+    """Why a route is as it is, and what no route could better."""
+
+    bound: Amount
+    gap_bps: Amount
+    used: list[Used]
+    unused: list[Unused]
+    left_out: list[str]
+
+
+class ReceiptTerms(Record):
+    """What the plan may cost and use. Costs in base units of the output token (exact-out: of the input token)."""
+
+    leg_cost: str
+    plan_cost: str
+    max_legs: Count | None
+    max_hops: Count
+
+
+class ReceiptPlan(Record):
+    """The swaps in the order in which they run, in base units."""
+
+    exact: Literal["in", "out"]
+    input_token: str
+    output_token: str
+    amount_in: str
+    amount_out: str
+    cost: str
+    legs: list[Leg]
+
+
+class ReceiptPool(Record):
+    """A pool as it was. `state` has the names of the on-chain program's model."""
+
+    dex: str
+    pool: str
+    token_a: str
+    token_b: str
+    state: dict[str, Any]
+
+
+class Receipt(Record):
+    """A plan and the proof of how good it is. Amounts are base units; `prices` are parts of 2^64 of an output unit."""
+
+    schema: Literal["oee.receipt/1"]
+    height: Count
+    block_time: Count
+    digest: str
+    terms: ReceiptTerms
+    plan: ReceiptPlan
+    prices: dict[str, str]
+    bound: str
+    net_bound: str
+    gap_ppb: str
+    pools: list[ReceiptPool]
+
+
 class Quote(Record):
-    """Every venue's answer, the dex that would get the order (or null), and why."""
+    """Every venue's answer, the route that an order would take (or null), and why."""
 
     schema: Literal["oee.quote/1"]
     input_token: str
     output_token: str
-    amount: Amount
+    amount: Amount | None
+    receive: Amount | None
+    routing: Routing
     quotes: list[Offer]
-    best: str | None
+    best: Annotated[str | None, Meta(description="The venue with the largest share of the route.")]
+    route: list[Leg] | None
+    quoted_input: Amount | None
+    quoted_output: Amount | None
+    gap_bps: Annotated[Amount | None, Meta(description="No route could be better by more than this.")]
+    price_impact_bps: Annotated[Count | None, Meta(description="On the pool that is moved most.")]
     reason: str
+    explanation: Annotated[Explanation | UnsetType | None, Meta(description="Where it was asked for.")] = UNSET
+    receipt: Annotated[Receipt | UnsetType | None, Meta(description="Where it was asked for.")] = UNSET
 
 
 class Event(Record):
@@ -108,10 +233,13 @@ class Event(Record):
     type: Literal["market"] | UnsetType = UNSET
     input_token: str | UnsetType = UNSET
     output_token: str | UnsetType = UNSET
-    amount: Amount | UnsetType = UNSET
+    amount: Amount | UnsetType | None = UNSET
+    receive: Amount | UnsetType | None = UNSET
     slippage_bps: int | UnsetType = UNSET
     min_output: Amount | UnsetType | None = UNSET
+    max_input: Amount | UnsetType | None = UNSET
     max_impact_bps: Count | UnsetType = UNSET
+    routing: Routing | UnsetType = UNSET
     retry_of: Id | UnsetType | None = UNSET
     attempt: Count | UnsetType = UNSET
     attempts: Count | UnsetType = UNSET
@@ -119,16 +247,22 @@ class Event(Record):
     previous_error_code: str | UnsetType = UNSET
     routed_dex: str | UnsetType = UNSET
     pool: str | UnsetType = UNSET
+    route: list[Leg] | UnsetType | None = UNSET
+    quoted_input: Amount | UnsetType | None = UNSET
     quoted_output: Amount | UnsetType = UNSET
+    gap_bps: Amount | UnsetType | None = UNSET
+    pools_height: Count | UnsetType | None = UNSET
     quotes: list[Offer] | UnsetType = UNSET
     reason: str | UnsetType = UNSET
     settlement: Settlement | UnsetType = UNSET
     tx_hash: str | UnsetType = UNSET
     last_valid_height: Count | UnsetType = UNSET
     executed_price: str | UnsetType = UNSET
+    amount_in: Amount | UnsetType | None = UNSET
     amount_out: Amount | UnsetType = UNSET
-    fee: Amount | UnsetType = UNSET
-    fee_token: str | UnsetType = UNSET
+    fee: Amount | UnsetType | None = UNSET
+    fee_token: str | UnsetType | None = UNSET
+    fees: list[Fee] | UnsetType | None = UNSET
     network_fee: Amount | UnsetType = UNSET
     height: Count | UnsetType = UNSET
     error: str | UnsetType = UNSET

@@ -61,7 +61,9 @@ def assemble(home: Home, settings: Settings, on_fatal: Callable[[str], None], cl
     def hand_over(living: Living) -> None:
         settlement.watch(living)
 
-    workers = Workers(journal, venues, rules, hands, clock.now_ms, quoting, settings.quote_deadline_ms, hand_over, halt)
+    workers = Workers(
+        journal, venues, chain, rules, hands, clock.now_ms, quoting, settings.quote_deadline_ms, hand_over, halt
+    )
     queue = WorkQueue(home.queue, settings.workers, workers.work, clock, partial(are_prompt, venues))
     settlement = SettlementWatch(journal, chain, clock, hands, queue.put, halt)
     return Engine(
@@ -78,7 +80,7 @@ def assemble(home: Home, settings: Settings, on_fatal: Callable[[str], None], cl
         wallet=Wallet(chain, settings.attempts, NETWORK_FEE),
         room=DiskRoom(home.data_dir, clock),
         venues=venues,
-        height=chain.height,
+        chain=chain,
         block_ms=settings.slot_ms or IDLE_MS,
         faults=script,
         comparing=comparing,

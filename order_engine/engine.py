@@ -14,11 +14,12 @@ import uuid_utils
 from msgspec.structs import replace
 
 from order_engine import __version__, logbook, messages
+from order_engine.amounts import BPS, div_ceil
 from order_engine.checks import check_capacity, check_pair, check_size
 from order_engine.clock import Clock, timestamp
 from order_engine.disk_room import DiskRoom
 from order_engine.errors import Draining, DuplicateKey, NotFound, Refused, TooLateToCancel
-from order_engine.events import Cancelled, LogEntry, Pending, Recorded
+from order_engine.events import Building, Cancelled, LogEntry, Pending, Recorded
 from order_engine.failpoints import failpoint
 from order_engine.feed import Feed
 from order_engine.halt import Halt
@@ -26,20 +27,25 @@ from order_engine.journal import Journal, Superseded
 from order_engine.journal import OrderQuery as OrderQuery
 from order_engine.lifecycle import IllegalStep
 from order_engine.messages import Record
-from order_engine.orders import Order, OrderRequest, Status
+from order_engine.orders import Order, OrderRequest, Routing, Status
 from order_engine.pace import MINUTE_MS, Pace
-from order_engine.quotes import Ask, Offer, Quote
+from order_engine.proofs import plan_of
+from order_engine.quotes import Ask, Offer
 from order_engine.recovery import Sweeper, requeue_missing
-from order_engine.router import Limits, NoRoute, ask_venues, best_route
+from order_engine.router import Limits, NoRoute, Route, ask_venues, best_route, planned
+from order_engine.routes import NoPlan
+from order_engine.routing.receipts import Receipt, unpack
 from order_engine.settings import Settings
 from order_engine.settlement import SettlementWatch
 from order_engine.tally import DAY_MS, Tally
 from order_engine.venues.simulated.faults import Script
-from order_engine.venues.venue import Venue
+from order_engine.venues.venue import Chain, Venue
 from order_engine.wallet import Wallet
 from order_engine.work_queue import WorkQueue
 from order_engine.workers import Hands, Workers
 
+ROOM_BPS = 500  # beyond the price of now, for an order that says only what it wants to receive
+EVENTS_OF_AN_ORDER = 1_000
 COUNTED = 20_000  # events in one read of those that came before this start
 COUNT_AGAIN_S = 0.05  # after looking whether an order is open
 
@@ -54,11 +60,11 @@ class Submission(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """Every venue's offer for an ask, the one that would be chosen, and why."""
+    """Every venue's offer for an ask, the route that would be chosen, and why."""
 
     ask: Ask
     offers: tuple[Offer, ...]
-    best: Quote | None
+    route: Route | None
     reason: str
 
 
@@ -88,7 +94,7 @@ class Engine:
         wallet: Wallet,
         room: DiskRoom,
         venues: Sequence[Venue],
-        height: Callable[[], int],
+        chain: Chain,
         block_ms: int,
         faults: Script,
         comparing: Executor,
@@ -109,7 +115,7 @@ class Engine:
         self._wallet = wallet
         self._room = room
         self._venues = venues
-        self._height = height
+        self._chain = chain
         self._block_ms = block_ms
         self._comparing = comparing
         self._start_chain = start_chain
@@ -132,7 +138,7 @@ class Engine:
         self._counting.start()
         unfinished = self._journal.open_orders()
         for order in unfinished:
-            self._wallet.hold(order.order_id, order.request, checked=False)
+            self._wallet.hold(order.order_id, order.request.input_token, order.most_in, checked=False)
             self._tally.opened(order)
             self.faults.learn(order)
         self.feed.subscribe(self._after_commit)
@@ -228,11 +234,12 @@ class Engine:
                     return answer
             self._halt.check()
             check_pair(request, self._venues)
+            ceiling = None if request.receive is None else request.max_in or self._about(request)
             check_size(request, self.settings.max_order_usd)
             self._pace.check()
             check_capacity(len(self._wallet), self.settings.max_open_orders)
             self._room.check()
-            self._wallet.hold(order_id, request)
+            self._wallet.hold(order_id, request.input_token, request.amount_in if ceiling is None else ceiling)
             self._pace.note()
             if key is not None:
                 self._coming[key] = answer
@@ -247,8 +254,16 @@ class Engine:
                 self._wallet.release(order_id)
                 answer.set_exception(outcome)
 
-        self._journal.accept(order_id, Pending(self._clock.now_ms(), request, retry_of), pass_on)
+        self._journal.accept(order_id, Pending(self._clock.now_ms(), request, retry_of, ceiling), pass_on)
         return answer
+
+    def _about(self, request: OrderRequest) -> int:
+        """What an order that is to receive an amount may take at most, where its user does not say: what the pools ask for now, his
+        slippage, and some room for a market that moves before he is served. Raises Refused where no pools have as much."""
+        found = planned(request.ask, self._chain.snapshot())
+        if isinstance(found, NoPlan):
+            raise Refused(f"Nobody sells {request.output_token}: {found.message}. Nothing was sent.", code="no_route")
+        return div_ceil(found.plan.amount_in * (BPS + request.slippage_bps + ROOM_BPS), BPS)
 
     def retry(
         self, order_id: str, slippage_bps: int | None = None, client_order_id: str | None = None
@@ -316,13 +331,30 @@ class Engine:
                     cancelled.append(self.cancel(order.order_id))
         return cancelled
 
-    def compare(self, ask: Ask) -> Comparison:
-        """Asks all venues and says who would get the order. Takes as long as they do; stores nothing."""
-        offers = ask_venues(self._venues, ask, self.settings.quote_deadline_ms, self._comparing)
-        route = best_route(ask, offers, Limits(self.settings.slippage_bps, self.settings.max_impact_bps, floor=None))
+    def compare(self, ask: Ask, routing: Routing) -> Comparison:
+        """Asks all venues and says how an order would be routed. Takes as long as they do; stores nothing."""
+        settings = self.settings
+        answers = ask_venues(self._venues, self._chain.snapshot, ask, settings.quote_deadline_ms, self._comparing)
+        limits = Limits(settings.slippage_bps, settings.max_impact_bps, single=routing == "single")
+        route = best_route(ask, answers, limits)
         if isinstance(route, NoRoute):
-            return Comparison(ask, offers, None, route.message)
-        return Comparison(ask, offers, route.quote, route.reason)
+            return Comparison(ask, answers.offers, None, route.message)
+        return Comparison(ask, answers.offers, route, route.reason)
+
+    def receipt(self, order_id: str) -> Receipt:
+        """The plan of an order's newest route, its proof, and the pools that it speaks of. Raises NotFound."""
+        self.order(order_id)
+        for entry in reversed(self._journal.events(0, EVENTS_OF_AN_ORDER, order_id)):
+            event, ask = entry.event, entry.request.ask
+            if isinstance(event, Building) and event.proof is not None:
+                packed = self._journal.market(event.proof.digest)
+                if packed is not None:
+                    plan = plan_of(ask, (event.quoted_in or 0, event.quoted_out), event.legs, event.proof)
+                    return Receipt(plan, event.proof, unpack(packed))
+        raise NotFound(
+            f"Order {order_id} has no receipt: it was not routed over all pools.",
+            hint="Only routes that were sought over all pools have one: oee submit … --route best",
+        )
 
     # reading
 
@@ -375,7 +407,7 @@ class Engine:
             "queue_depth": self._queue.depth(),
             "workers": self._queue.alive(),
             "in_hand": len(self._hands),
-            "height": self._height(),
+            "height": self._chain.height(),
         } | self._tally.metrics()
 
     def status(self) -> Record:
@@ -390,7 +422,7 @@ class Engine:
             "startedAt": timestamp(self._started_at),
             "uptimeMs": int(self._clock.steady_ms() - self._started_steady),
             "seq": self._journal.last_seq(),
-            "height": self._height(),
+            "height": self._chain.height(),
             "blockMs": self._block_ms,
             "queue": self._queue.depth(),
             "workers": self._queue.alive(),

@@ -8,6 +8,7 @@ import msgspec
 
 from order_engine.orders import Order, OrderRequest, Transaction
 from order_engine.quotes import Offer
+from order_engine.routes import Fill, Leg, Proof
 
 
 class Pending(msgspec.Struct, frozen=True, tag="pending"):
@@ -16,6 +17,7 @@ class Pending(msgspec.Struct, frozen=True, tag="pending"):
     at: int
     request: OrderRequest
     retry_of: str | None = None
+    ceiling: int | None = None
 
 
 class Routing(msgspec.Struct, frozen=True, tag="routing"):
@@ -28,7 +30,11 @@ class Routing(msgspec.Struct, frozen=True, tag="routing"):
 
 
 class Building(msgspec.Struct, frozen=True, tag="building"):
-    """A route was chosen, out of these offers, for this reason."""
+    """A route was chosen, out of these offers, for this reason.
+
+    `routed_dex` is the venue with the largest share, `pool` its pool with the largest. `proof` says how good the route is, of
+    one that was sought over all pools.
+    """
 
     at: int
     routed_dex: str
@@ -36,6 +42,9 @@ class Building(msgspec.Struct, frozen=True, tag="building"):
     quoted_out: int
     quotes: tuple[Offer, ...]
     reason: str
+    quoted_in: int | None = None
+    legs: tuple[Leg, ...] = ()
+    proof: Proof | None = None
 
 
 class Submitted(msgspec.Struct, frozen=True, tag="submitted"):
@@ -45,6 +54,7 @@ class Submitted(msgspec.Struct, frozen=True, tag="submitted"):
     routed_dex: str
     transaction: Transaction
     min_out: int
+    max_in: int | None = None
 
 
 class Unanswered(msgspec.Struct, frozen=True, tag="unanswered"):
@@ -55,7 +65,7 @@ class Unanswered(msgspec.Struct, frozen=True, tag="unanswered"):
 
 
 class Confirmed(msgspec.Struct, frozen=True, tag="confirmed"):
-    """The ledger shows that it landed: done."""
+    """The ledger shows that it landed: done. `fee_token` is "" where fees were taken in several tokens: `fills` has them all."""
 
     at: int
     tx_hash: str
@@ -66,6 +76,9 @@ class Confirmed(msgspec.Struct, frozen=True, tag="confirmed"):
     fee_token: str
     network_fee: int
     height: int
+    quoted_in: int | None = None
+    amount_in: int | None = None
+    fills: tuple[Fill, ...] = ()
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):

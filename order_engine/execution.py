@@ -20,8 +20,10 @@ from order_engine.errors import EngineError, VenueUnavailable
 from order_engine.events import Building, Confirmed, Event, Failed, Routing, Submitted, Unanswered
 from order_engine.journal import Write
 from order_engine.orders import Order, Status, Transaction
-from order_engine.quotes import Ask, Offer, Quote
-from order_engine.router import Limits, NoRoute, best_route
+from order_engine.quotes import Ask
+from order_engine.router import Answers, Limits, NoRoute, Route, best_route
+from order_engine.routes import Leg
+from order_engine.venues.snapshot import Snapshot
 from order_engine.venues.venue import Landed
 
 
@@ -29,16 +31,18 @@ class Record(msgspec.Struct, frozen=True):
     """Commit `event` to the journal. Gives the order as it is then; the life ends here if somebody else moved the order.
 
     `wait` False: what comes next does no harm if this is never stored, so the life may go on before it is. If it was not
-    stored, the next record that is waited for cannot be either, and the life ends there.
+    stored, the next record that is waited for cannot be either, and the life ends there. `snapshot`: the pools that the proof in
+    the event speaks of, to be kept with it.
     """
 
     order: Order
     event: Event
     wait: bool = True
+    snapshot: Snapshot | None = None
 
 
 class AskVenues(msgspec.Struct, frozen=True):
-    """Ask every venue. Gives their offers."""
+    """Ask every venue, and read the pools. Gives Answers."""
 
     ask: Ask
 
@@ -47,8 +51,8 @@ class Build(msgspec.Struct, frozen=True):
     """Build and sign, send nothing. Gives a Transaction; VenueUnavailable is thrown in."""
 
     ask: Ask
-    quote: Quote
-    min_out: int
+    legs: tuple[Leg, ...]
+    limit: int
     nonce: str
 
 
@@ -120,24 +124,50 @@ def _attempt(order: Order, rules: Rules, now: Callable[[], int]) -> Step:
     if order.attempts > 1:
         yield Pause(backoff_ms(order, rules))
     request = order.request
-    offers: tuple[Offer, ...] = yield AskVenues(request.ask)
-    route = best_route(request.ask, offers, Limits(request.slippage_bps, request.max_impact_bps, request.min_out))
+    ask = request.ask
+    answers: Answers = yield AskVenues(ask)
+    route = best_route(ask, answers, limits_of(order))
     if isinstance(route, NoRoute):
         return (yield from _set_back(order, rules, now, route.code, route.message, again=route.again))
-    quote = route.quote
-    building = Building(now(), quote.dex, quote.pool, quote.amount_out, offers, route.reason)
-    order = yield Record(order, building, wait=False)
+    order = yield Record(order, _building(now(), route, answers), wait=False, snapshot=route.snapshot)
     try:
-        transaction: Transaction = yield Build(request.ask, quote, route.min_out, f"{order.order_id}/{order.attempts}")
+        transaction: Transaction = yield Build(ask, route.legs, route.limit, f"{order.order_id}/{order.attempts}")
     except VenueUnavailable as error:
         return (yield from _set_back(order, rules, now, error.code, error.message))
     # The point of no return. The whole intent is on disk before a byte leaves, so that no crash can forget a signature.
-    order = yield Record(order, Submitted(now(), quote.dex, transaction, route.min_out))
+    order = yield Record(order, _submitted(now(), ask, route, transaction))
     try:
         yield Send(transaction)
     except EngineError as error:  # whatever the answer was: from here on the ledger alone decides
         order = yield Record(order, Unanswered(now(), error.message))
     return order
+
+
+def limits_of(order: Order) -> Limits:
+    """What the order demands of every route it may take."""
+    request = order.request
+    single = request.routing == "single"
+    return Limits(request.slippage_bps, request.max_impact_bps, request.min_out, order.ceiling, single)
+
+
+def _building(at: int, route: Route, answers: Answers) -> Building:
+    return Building(
+        at,
+        route.dex,
+        route.pool,
+        route.amount_out,
+        answers.offers,
+        route.reason,
+        quoted_in=route.amount_in,
+        legs=route.legs,
+        proof=route.proof,
+    )
+
+
+def _submitted(at: int, ask: Ask, route: Route, transaction: Transaction) -> Submitted:
+    if ask.exact == "out":
+        return Submitted(at, route.dex, transaction, ask.amount, max_in=route.limit)
+    return Submitted(at, route.dex, transaction, route.limit)
 
 
 def _settle(order: Order, rules: Rules, now: Callable[[], int], *, send_again: bool) -> Step:
@@ -190,6 +220,9 @@ def _decided(order: Order, rules: Rules, now: Callable[[], int], landed: Landed)
             fee_token=landed.fee_token,
             network_fee=landed.network_fee,
             height=landed.height,
+            quoted_in=order.quoted_in,
+            amount_in=landed.amount_in,
+            fills=landed.fills,
         ),
     )
     return confirmed

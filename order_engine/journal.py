@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -43,6 +43,7 @@ _INSERT = """INSERT INTO orders (id, client_order_id, status, version, epoch, de
 _UPDATE = "UPDATE orders SET status = ?, version = ?, epoch = ?, dex = ?, state = ? WHERE id = ? AND version = ?"
 _VERSION = "SELECT version FROM orders WHERE id = ?"
 _EVENT = "INSERT INTO events (seq, order_id, version, at, facts, sum) VALUES (?, ?, ?, ?, ?, ?)"
+_MARKET = "INSERT OR IGNORE INTO markets (digest, height, states) VALUES (?, ?, ?)"
 _TOGETHER = 32
 _EVENTS = _EVENT + ", (?, ?, ?, ?, ?, ?)" * (_TOGETHER - 1)  # one call for many rows: each call hands the GIL round
 _LOG = "SELECT e.seq, e.order_id, e.facts, o.state FROM events e JOIN orders o ON o.id = e.order_id"
@@ -82,14 +83,30 @@ class OrderQuery(msgspec.Struct, frozen=True):
 Then = Callable[[Recorded | Exception], None]  # in the journal's thread: what was recorded, or why nothing was
 
 
+class Kept(NamedTuple):
+    """The pools that the proof in an event speaks of. `pack` makes bytes of them, in the journal's thread, if they are new."""
+
+    digest: str
+    height: int
+    pack: Callable[[], bytes]
+
+
 class Write:
     """A record on its way. `order` is the order as it will be once this is stored."""
 
-    __slots__ = ("before", "event", "order", "stored", "then")
+    __slots__ = ("before", "event", "kept", "order", "stored", "then")
 
-    def __init__(self, order: Order, event: Event, then: Then | None, before: "Write | None" = None) -> None:
+    def __init__(
+        self,
+        order: Order,
+        event: Event,
+        then: Then | None,
+        before: "Write | None" = None,
+        kept: Kept | None = None,
+    ) -> None:
         self.order = order
         self.event = event
+        self.kept = kept
         self.then = then
         self.before = before  # a record that nobody waited for, and without which this one makes no sense
         self.stored = False
@@ -107,6 +124,7 @@ class _Changes:
         self.before: dict[str, int] = {}  # of each order: the version that is in its row until it moves
         self.newest: dict[str, Order] = {}  # of each that moves
         self.events: list[tuple[object, ...]] = []
+        self.markets: dict[str, Kept] = {}  # by digest: pools that this batch keeps
 
     def version(self, order_id: str) -> int | None:
         """What an order has come to; None for one that was not touched."""
@@ -138,6 +156,9 @@ class Journal:
             str, Order
         ] = {}  # those that this process has written and that are not final, as they are on disk
         self._inbox: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
+        self._last_market = (
+            ""  # the digest of the pools that were kept last: many orders in a row are routed on the same
+        )
         self.commits = 0
         self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self._thread.start()
@@ -148,14 +169,21 @@ class Journal:
         """Commits a new order, soon. `then` is given KeyTaken when its client order id is in use, and else as in `record`."""
         self._inbox.put(Write(begin(order_id, event), event, then))
 
-    def record(self, order: Order, event: Event, then: Then | None = None, before: Write | None = None) -> Write:
-        """Commits what happened to `order` as the caller knows it, soon.
+    def record(
+        self,
+        order: Order,
+        event: Event,
+        then: Then | None = None,
+        before: Write | None = None,
+        kept: Kept | None = None,
+    ) -> Write:
+        """Commits what happened to `order` as the caller knows it, soon, and with it the pools that the event speaks of.
 
         `then` hears of the commit, in the journal's thread, and must return at once. It is given Superseded when the order
         had moved, or when `before`, a record that the caller did not wait for, was not stored; StorageUnavailable when
         nothing could be. Raises lifecycle.IllegalStep, at once, for an event that this order cannot take.
         """
-        write = Write(apply(order, event), event, then, before)
+        write = Write(apply(order, event), event, then, before, kept)
         self._inbox.put(write)
         return write
 
@@ -241,6 +269,7 @@ class Journal:
             return self._stop(f"a commit to {self._path} failed ({error}); what is on disk is unknown", batch)
         failpoint("after-commit", recorded)
         self._seq = seq
+        self._last_market = next(reversed(changes.markets), self._last_market)
         self.commits += 1
         for each in recorded:
             if each.order.status.final:
@@ -286,6 +315,8 @@ class Journal:
             changes.newest[order_id] = order
         facts = _encode(event)
         changes.events.append((seq, order_id, order.version, event.at, facts.decode(), integrity.sum_of(facts)))
+        if write.kept is not None and write.kept.digest != self._last_market:
+            changes.markets[write.kept.digest] = write.kept
         write.stored, write.before = True, None
         return Recorded(seq, event, order)
 
@@ -316,6 +347,7 @@ class Journal:
         for at in range(0, whole, _TOGETHER):
             self._db.execute(_EVENTS, [value for row in changes.events[at : at + _TOGETHER] for value in row])
         self._db.executemany(_EVENT, changes.events[whole:])
+        self._db.executemany(_MARKET, [(*kept[:2], kept.pack()) for kept in changes.markets.values()])
         return True
 
     def _row(self, order: Order, before: int) -> tuple[object, ...]:
@@ -391,6 +423,11 @@ class Journal:
                 _LOG + " WHERE e.order_id = ? AND e.seq > ? ORDER BY e.seq LIMIT ?", (order_id, since, limit)
             )
         return [LogEntry(seq, order_id, _order(state).request, _event(facts)) for seq, order_id, facts, state in rows]
+
+    def market(self, digest: str) -> bytes | None:
+        """The pools with this digest, as they were packed, or None."""
+        rows = self._read("SELECT states FROM markets WHERE digest = ?", (digest,))
+        return bytes(rows[0][0]) if rows else None
 
     def seq_before(self, at_ms: int) -> int:
         """The number of the last event that is older than this wall time; 0 when there is none."""

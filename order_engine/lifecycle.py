@@ -57,6 +57,7 @@ def begin(order_id: str, event: Pending) -> Order:
         created_at=event.at,
         updated_at=event.at,
         retry_of=event.retry_of,
+        ceiling=event.ceiling,
     )
 
 
@@ -81,10 +82,19 @@ def _changes(order: Order, event: Event) -> dict[str, Any]:
             "settlement": Settlement.NONE,
             "routed_dex": None,
             "quoted_out": None,
+            "quoted_in": None,
+            "legs": (),
+            "gap_ppb": None,
             "transaction": None,
         }
     if isinstance(event, Building):
-        return {"routed_dex": event.routed_dex, "quoted_out": event.quoted_out}
+        return {
+            "routed_dex": event.routed_dex,
+            "quoted_out": event.quoted_out,
+            "quoted_in": event.quoted_in,
+            "legs": event.legs,
+            "gap_ppb": None if event.proof is None else event.proof.gap_ppb,
+        }
     if isinstance(event, Submitted):
         return {"settlement": Settlement.IN_FLIGHT, "transaction": event.transaction}
     if isinstance(event, Confirmed):
@@ -95,6 +105,8 @@ def _changes(order: Order, event: Event) -> dict[str, Any]:
             "fee_token": event.fee_token,
             "network_fee": event.network_fee,
             "height": event.height,
+            "amount_in": event.amount_in,
+            "fills": event.fills,
             "ended_at": event.at,
         }
     if isinstance(event, Failed):

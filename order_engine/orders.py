@@ -1,10 +1,14 @@
 """An order: what was asked, and what is known of it now. Frozen; `lifecycle.apply` makes the next one."""
 
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
 
 from order_engine.quotes import Ask
+from order_engine.routes import Fill, Leg
+
+Routing = Literal["best", "single"]
 
 
 class Status(StrEnum):
@@ -41,7 +45,9 @@ class Settlement(StrEnum):
 class OrderRequest(msgspec.Struct, frozen=True):
     """What a client asked for, understood and in base units.
 
-    `min_out` is the client's own floor, which no retry may lower. `max_impact_bps` refuses a route that moves its pool more.
+    Exactly `amount_in` is to be sold; or, where `receive` is given, exactly so much is to be received, and `amount_in` is 0.
+    `min_out` is the client's own floor and `max_in` his own ceiling, which no retry may lower or raise. `max_impact_bps` refuses
+    a route that moves a pool more. `routing` is "best" over all pools and hops, or the "single" best pool of one venue.
     """
 
     input_token: str
@@ -52,10 +58,15 @@ class OrderRequest(msgspec.Struct, frozen=True):
     min_out: int | None = None
     client_order_id: str | None = None
     type: str = "market"
+    receive: int | None = None
+    max_in: int | None = None
+    routing: Routing = "single"  # what there was before there was a choice
 
     @property
     def ask(self) -> Ask:
         """The question this order puts to the venues."""
+        if self.receive is not None:
+            return Ask(self.input_token, self.output_token, self.receive, "out")
         return Ask(self.input_token, self.output_token, self.amount_in)
 
 
@@ -68,7 +79,12 @@ class Transaction(msgspec.Struct, frozen=True):
 
 
 class Order(msgspec.Struct, frozen=True):
-    """Everything known of an order. `version` counts its events, `attempts` the attempts begun; times are unix ms."""
+    """Everything known of an order. `version` counts its events, `attempts` the attempts begun; times are unix ms.
+
+    `ceiling` is what an order that is to receive an amount may take of its input at most; it is held from the beginning.
+    `legs` are the swaps of the route as they were planned, `fills` as they were executed. `gap_ppb`: so much more, in parts
+    of 10^9, no route could have got at most.
+    """
 
     order_id: str
     request: OrderRequest
@@ -91,4 +107,15 @@ class Order(msgspec.Struct, frozen=True):
     error_code: str | None = None
     ended_at: int | None = None
     retry_of: str | None = None
+    ceiling: int | None = None
+    quoted_in: int | None = None
+    legs: tuple[Leg, ...] = ()
+    gap_ppb: int | None = None
+    amount_in: int | None = None
+    fills: tuple[Fill, ...] = ()
     seq: int = 0  # of its newest event; the journal sets it
+
+    @property
+    def most_in(self) -> int:
+        """What it may take of its input at most."""
+        return self.request.amount_in if self.ceiling is None else self.ceiling

@@ -9,11 +9,11 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 from order_engine.amounts import BPS, MAX_SLIPPAGE_BPS, InvalidAmount, parse_amount, parse_slippage_fraction
 from order_engine.errors import Malformed
-from order_engine.orders import OrderRequest
+from order_engine.orders import OrderRequest, Routing
 from order_engine.quotes import Ask
 from order_engine.settings import Settings
 from order_engine.tokens import Token, resolve
@@ -22,8 +22,8 @@ Fields = Mapping[str, Any]
 
 _INPUT = ("inputToken", "input_token", "tokenIn")
 _OUTPUT = ("outputToken", "output_token", "tokenOut")
-_ASK = (*_INPUT, *_OUTPUT, "amount")
-_ORDER = (*_ASK, "slippageBps", "slippage", "minOutput", "maxImpactBps", "clientOrderId", "type")
+_ASK = (*_INPUT, *_OUTPUT, "amount", "receive", "routing")
+_ORDER = (*_ASK, "slippageBps", "slippage", "minOutput", "maxInput", "maxImpactBps", "clientOrderId", "type")
 _RETRY = ("slippageBps",)
 _HALT = ("cancelOpen",)
 
@@ -54,24 +54,32 @@ def read_order(fields: Fields, settings: Settings) -> OrderRequest:
     kind = fields.get("type")
     if kind is not None and kind != "market":
         raise Malformed(f"type {_shown(kind)} is not known. Only market orders are taken.", field="type")
+    amount, receive = _how_much(fields, token_in, token_out)
+    _belongs(fields, "minOutput", "amount", receive is None)
+    _belongs(fields, "maxInput", "receive", receive is not None)
     slippage_bps = _slippage(fields)
     impact_bps = whole_number(fields, "maxImpactBps", 0, BPS)
     return OrderRequest(
         input_token=token_in.symbol,
         output_token=token_out.symbol,
-        amount_in=_amount(fields, "amount", token_in),
+        amount_in=amount,
         slippage_bps=settings.slippage_bps if slippage_bps is None else slippage_bps,
         max_impact_bps=settings.max_impact_bps if impact_bps is None else impact_bps,
         min_out=None if fields.get("minOutput") is None else _amount(fields, "minOutput", token_out),
         client_order_id=None if (key := fields.get("clientOrderId")) is None else read_key(key, "clientOrderId"),
+        receive=receive,
+        max_in=None if fields.get("maxInput") is None else _amount(fields, "maxInput", token_in),
+        routing=_routing(fields, settings),
     )
 
 
-def read_ask(fields: Fields) -> Ask:
-    """The question to the venues that these fields ask. Raises as `read_order`."""
+def read_ask(fields: Fields, settings: Settings) -> tuple[Ask, Routing]:
+    """The question to the venues that these fields ask, and how its route is sought. Raises as `read_order`."""
     refuse_unknown(fields, _ASK)
     token_in, token_out = _pair(fields)
-    return Ask(token_in.symbol, token_out.symbol, _amount(fields, "amount", token_in))
+    amount, receive = _how_much(fields, token_in, token_out)
+    pair = token_in.symbol, token_out.symbol
+    return Ask(*pair, amount) if receive is None else Ask(*pair, receive, "out"), _routing(fields, settings)
 
 
 def read_retry(fields: Fields) -> int | None:
@@ -168,6 +176,30 @@ def _amount(fields: Fields, name: str, token: Token) -> int:
     if value is None:
         raise Malformed(f"{name} is missing.", field=name)
     return _exactly(lambda text: parse_amount(text, token.decimals), value, name)
+
+
+def _how_much(fields: Fields, token_in: Token, token_out: Token) -> tuple[int, int | None]:
+    """(what is sold, None) or (0, what is to be received): exactly one of the two must be there."""
+    if fields.get("receive") is None:
+        return _amount(fields, "amount", token_in), None
+    if fields.get("amount") is not None:
+        raise Malformed("amount says what to sell, receive what to get. Give one of them.", field="receive")
+    return 0, _amount(fields, "receive", token_out)
+
+
+def _belongs(fields: Fields, name: str, to: str, there: bool) -> None:
+    if fields.get(name) is not None and not there:
+        raise Malformed(f"{name} goes with {to} only.", field=name)
+
+
+def _routing(fields: Fields, settings: Settings) -> Routing:
+    value = fields.get("routing")
+    if value is None:
+        return settings.routing
+    for known in get_args(Routing):
+        if value == known:
+            return known  # type: ignore[no-any-return]
+    raise Malformed(f'routing {_shown(value)} is not "best" or "single".', field="routing")
 
 
 def _slippage(fields: Fields) -> int | None:

@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+MAX_LEGS = 6  # swaps of one transaction: more accounts than that do not fit into one on Solana
+MAX_HOPS = 3  # from the input to the output
 SWAPS_PER_POOL = 2  # of one plan at most: once in a circle, once on the way; the certificate counts on it
 
 Exact = Literal["in", "out"]  # which amount of an order is given: what is sold, or what is received
@@ -23,7 +25,7 @@ class Terms(msgspec.Struct, frozen=True):
     leg_cost: int = 0
     plan_cost: int = 0
     max_legs: int | None = None
-    max_hops: int = 3
+    max_hops: int = MAX_HOPS
 
 
 FREE = Terms()
@@ -38,6 +40,13 @@ class Leg(msgspec.Struct, frozen=True, gc=False):
     token_out: str
     amount_in: int
     amount_out: int
+
+
+class Fill(Leg, frozen=True, gc=False):
+    """A leg as it was executed: what was really taken and paid, and the venue's fee in `fee_token`."""
+
+    fee: int
+    fee_token: str
 
 
 class Plan(msgspec.Struct, frozen=True, gc=False, tag="plan"):

@@ -13,7 +13,7 @@ from order_engine.amounts import div_ceil
 from order_engine.clock import Clock, timestamp
 from order_engine.errors import Refused, VenueUnavailable
 from order_engine.events import Building, Confirmed, Failed, Recorded, Routing
-from order_engine.orders import Order, OrderRequest, Settlement, Status, Transaction
+from order_engine.orders import Order, OrderRequest, Settlement, Status
 from order_engine.quotes import Ask, Declined, Quote
 from order_engine.venues.venue import PoolView, Venue
 
@@ -140,7 +140,7 @@ class _Service:
         self.took_ms: deque[float] = deque(maxlen=TIMED)
         self._answering: bool | None = None  # whether it answered when it was asked last
         self._trouble: tuple[int, str] | None = None  # when it gave no answer last, and why
-        self._quoted: tuple[int, OrderRequest, int] | None = None  # its last offer: when, for what, how much
+        self._quoted: tuple[int, OrderRequest, Quote] | None = None  # its last offer: when, for what, how much
 
     def heard(self, at_ms: int, trouble: str | None) -> None:
         """Notes that it answered when it was asked now, or why it did not."""
@@ -152,7 +152,7 @@ class _Service:
         """Takes up its answer to one ask. That it has no pool for a pair is an answer too."""
         if isinstance(offer, Quote):
             self.counts["quoted"] += 1
-            self._quoted = (at_ms, request, offer.amount_out)
+            self._quoted = (at_ms, request, offer)
             self.heard(at_ms, None)
             return
         self.counts["declined"] += 1
@@ -163,8 +163,9 @@ class _Service:
         counts = {key: self.counts[key] for key in ("quoted", "declined", "chosen", "confirmed", "failed")}
         quoted_at, pair, price = None, None, None
         if self._quoted is not None:
-            quoted_at, request, amount_out = self._quoted
-            pair, price = f"{request.input_token}/{request.output_token}", messages.price(request, amount_out)
+            quoted_at, request, quote = self._quoted
+            pair = f"{request.input_token}/{request.output_token}"
+            price = messages.price(request, quote.amount_in or request.amount_in, quote.amount_out)
         trouble_at, trouble = self._trouble or (None, None)
         return counts | {
             "answering": self._answering,
@@ -225,10 +226,6 @@ class TimedVenue:
             if trouble is None and took_ms > self._deadline_ms:
                 trouble = f"it took {took_ms:.0f} ms, the limit is {self._deadline_ms} ms"
             self._tally.answered(self.name, took_ms, trouble)
-
-    def build(self, ask: Ask, quote: Quote, min_out: int, nonce: str) -> Transaction:
-        """See Venue."""
-        return self._venue.build(ask, quote, min_out, nonce)
 
     def pools(self) -> Sequence[PoolView]:
         """See Venue."""

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Mapping
 
 from order_engine.checks import check_funds, needs
-from order_engine.orders import OrderRequest
 from order_engine.venues.venue import Chain
 
 
@@ -24,12 +23,13 @@ class Wallet:
         self._holds: dict[str, dict[str, int]] = {}  # order id -> token -> base units
         self._held: dict[str, int] = {}  # the sum of the above, per token
 
-    def hold(self, order_id: str, request: OrderRequest, *, checked: bool = True) -> None:
-        """Sets aside what the order may take. Raises Refused, and holds nothing, when that is not free.
+    def hold(self, order_id: str, token: str, most_in: int, *, checked: bool = True) -> None:
+        """Sets aside what the order may take: so much of its input, and network fees. Raises Refused, and holds nothing, when
+        that is not free.
 
         `checked=False` is for orders that were accepted before: their hold is a fact.
         """
-        needed = needs(request, self._attempts, self._network_fee)
+        needed = needs(token, most_in, self._attempts, self._network_fee)
         with self._lock:
             if checked:
                 balances = self._chain.balances()  # under the lock: or a hold may go, unseen, with what it was for

@@ -9,14 +9,18 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from functools import partial
 
 from order_engine.errors import EngineError, VenueUnavailable
+from order_engine.events import Building, Event
 from order_engine.execution import AskVenues, Build, Living, Record, Rules, leads_to_sending
 from order_engine.failpoints import failpoint
 from order_engine.halt import Halt
-from order_engine.journal import Journal
+from order_engine.journal import Journal, Kept
 from order_engine.router import ask_venues
-from order_engine.venues.venue import Venue
+from order_engine.routing.receipts import pack
+from order_engine.venues.snapshot import Snapshot
+from order_engine.venues.venue import Chain, Venue
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +80,7 @@ class Workers:
         self,
         journal: Journal,
         venues: Sequence[Venue],
+        chain: Chain,
         rules: Rules,
         hands: Hands,
         now: Callable[[], int],
@@ -85,7 +90,8 @@ class Workers:
         halt: Halt,
     ) -> None:
         self._journal = journal
-        self._venues = {venue.name: venue for venue in venues}
+        self._venues = venues
+        self._chain = chain
         self._rules = rules
         self._hands = hands
         self._now = now
@@ -123,11 +129,12 @@ class Workers:
                 return True
             match effect:
                 case Record(wait=False):
-                    living.unwaited = self._journal.record(effect.order, effect.event, before=living.unwaited)
+                    kept = _kept(effect.event, effect.snapshot)
+                    living.unwaited = self._journal.record(effect.order, effect.event, None, living.unwaited, kept)
                     living.resume(living.unwaited.order)
                 case AskVenues():
-                    venues = list(self._venues.values())
-                    living.resume(ask_venues(venues, effect.ask, self._quote_deadline_ms, self._quoting))
+                    read = self._chain.snapshot
+                    living.resume(ask_venues(self._venues, read, effect.ask, self._quote_deadline_ms, self._quoting))
                 case Build():
                     self._build(living, effect)
                 case _:
@@ -136,13 +143,19 @@ class Workers:
         return False
 
     def _build(self, living: Living, effect: Build) -> None:
-        dex = effect.quote.dex
         try:
-            transaction = self._venues[dex].build(effect.ask, effect.quote, effect.min_out, effect.nonce)
+            transaction = self._chain.build(effect.ask, effect.legs, effect.limit, effect.nonce)
         except EngineError as error:
             living.throw(VenueUnavailable(error.message))
         except Exception as error:  # as with quotes: an adapter's bug is a venue that does not answer
-            _log.exception("a venue broke", extra={"facts": {"dex": dex}})
-            living.throw(VenueUnavailable(f"{dex} broke with {type(error).__name__}"))
+            _log.exception("the building broke", extra={"facts": {"order": living.order_id}})
+            living.throw(VenueUnavailable(f"building broke with {type(error).__name__}"))
         else:
             living.resume(transaction)
+
+
+def _kept(event: Event, snapshot: Snapshot | None) -> Kept | None:
+    """The pools that the proof in this event speaks of, if it has one."""
+    if snapshot is None or not isinstance(event, Building) or event.proof is None:
+        return None
+    return Kept(event.proof.digest, snapshot.height, partial(pack, snapshot.listings))

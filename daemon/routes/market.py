@@ -9,12 +9,13 @@ from litestar.response.base import ASGIResponse
 
 from daemon.answers import listing, record
 from daemon.openapi import TOKEN, answers, described
-from daemon.query import PAIR, Parameter, read_pairs, read_query
+from daemon.query import PAIR, SWITCH, Parameter, read_pairs, read_query, read_switch
 from daemon.routes.sim import chain_of
 from daemon.schemas import Balances, Pools, Quote, Tokens, Venues
 from daemon.service import service_of
 from order_engine.errors import Malformed
 from order_engine.messages import quote_record, token_record
+from order_engine.proofs import proof_record
 from order_engine.requests import read_ask
 from order_engine.tokens import TOKENS, resolve
 from order_engine.venues.simulated.records import curve_record
@@ -32,8 +33,19 @@ _ASK = {
         _as_given,
         Schema(type=OpenAPIType.STRING, pattern=r"^(0|[1-9][0-9]{0,19})(\.[0-9]{1,18})?$"),
         "How much to sell, in whole tokens.",
-        required=True,
     ),
+    "receive": Parameter(
+        _as_given,
+        Schema(type=OpenAPIType.STRING, pattern=r"^(0|[1-9][0-9]{0,19})(\.[0-9]{1,18})?$"),
+        "Instead of `amount`: how much to receive, in whole tokens.",
+    ),
+    "routing": Parameter(
+        _as_given,
+        Schema(type=OpenAPIType.STRING, enum=["best", "single"]),
+        "Over all pools and hops, or the best single pool.",
+    ),
+    "explain": Parameter(read_switch, SWITCH, "With the reason for each pool that the route uses or leaves alone."),
+    "receipt": Parameter(read_switch, SWITCH, "With the receipt: the plan, its proof, and all pools."),
 }
 _POOLS = {
     "pair": PAIR,
@@ -54,11 +66,14 @@ _POOLS = {
 async def quote(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Asks all venues now. Nothing is stored and nothing is sent."""
     service = service_of(request.scope)
-    ask = read_ask(read_pairs(request.scope["query_string"]))
-    found = await service.in_thread(service.engine.compare, ask)
-    best = None if found.best is None else found.best.dex
-    pair = (ask.input_token, ask.output_token)
-    return record(quote_record(pair, ask.amount_in, found.offers, best, found.reason))
+    fields = read_pairs(request.scope["query_string"])
+    explain, receipt = [read_switch(fields.pop(name, "false"), name) for name in ("explain", "receipt")]
+    ask, routing = read_ask(fields, service.engine.settings)
+    found = await service.in_thread(service.engine.compare, ask, routing)
+    told = quote_record(ask, routing, found.offers, found.route, found.reason)
+    if explain or receipt:
+        told |= await service.in_thread(proof_record, ask, found.route, explain, receipt)
+    return record(told)
 
 
 @get("/api/venues", summary="List venues", operation_class=described(), responses=answers({200: (Venues, "All.")}))

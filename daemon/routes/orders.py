@@ -16,13 +16,14 @@ from daemon.openapi import IDEMPOTENCY_KEY, JSON_BODY, LINES_BODY, RETRY_BODY, a
 from daemon.problems import internal_problem, record_of
 from daemon.query import KEY, PAIR, SINCE, STATUS, matching, number, read_query
 from daemon.routes.ids import read_id
-from daemon.schemas import Accepted, Events, Order, Orders
+from daemon.schemas import Accepted, Events, Order, Orders, Receipt
 from daemon.service import Service, service_of
 from order_engine.engine import Engine, OrderQuery, Submission
 from order_engine.errors import EngineError, Malformed
 from order_engine.failpoints import failpoint
 from order_engine.messages import Record, event_record, order_record
 from order_engine.requests import read_json, read_key, read_order, read_retry
+from order_engine.routing.receipts import receipt_record
 
 AHEAD = 1_000  # lines of a batch that are submitted before the answer to the first has been sent
 CHUNK_BYTES = 32 * 1024
@@ -125,6 +126,18 @@ async def history(request: Request[Any, Any, Any]) -> ASGIResponse:
     """Every event of it."""
     service, order_id = _named(request)
     return listing(await service.in_thread(_history, service.engine, order_id))
+
+
+@get(
+    "/api/orders/{orderId:str}/receipt",
+    summary="Prove how good an order's route is",
+    operation_class=described(),
+    responses=answers({200: (Receipt, "The plan, its proof, and all pools: `oee route verify` checks it.")}, 404),
+)
+async def receipt(request: Request[Any, Any, Any]) -> ASGIResponse:
+    """Everything that is needed to check, without this daemon, that no route could have paid more."""
+    service, order_id = _named(request)
+    return record(receipt_record(await service.in_thread(service.engine.receipt, order_id)))
 
 
 @delete(

@@ -101,6 +101,32 @@ def remembered(pool: AnyPool, a_to_b: bool, now: int) -> Iterable[Piece]:
     return found if isinstance(found, tuple) else Remembered(found)
 
 
+def moment(pool: AnyPool, now: int) -> object:
+    """What of the time matters to the pool's pieces: where this and the pool are the same, they are too."""
+    if isinstance(pool, meteora_dlmm.Pool):
+        return pool._references(now)
+    if isinstance(pool, meteora_damm_v2.Pool):
+        return pool._fee_rate(now)
+    if isinstance(pool, raydium_clmm.Pool):
+        return now if pool.dynamic_fee else None
+    if isinstance(pool, orca_whirlpool.Pool):
+        return now if pool.adaptive_fee else None
+    return None
+
+
+def unsure(pool: AnyPool, a_to_b: bool, now: int) -> int | None:
+    """After how many pieces at most every piece pays less than the one before it; None where that is not known."""
+    if isinstance(pool, meteora_dlmm.Pool):
+        index, step = pool._start(a_to_b)
+        _, reference = pool._references(now)
+        return max((reference - pool.first_bin_id - index) * step, 0)  # until there fees may fall from bin to bin
+    if isinstance(pool, raydium_clmm.Pool):
+        return None if pool.dynamic_fee or any(map(raydium_clmm._orders, pool.ticks)) else 0
+    if isinstance(pool, orca_whirlpool.Pool):
+        return None if pool.adaptive_fee else 0
+    return 0
+
+
 def _amm_v4(pool: raydium_amm_v4.Pool, a_to_b: bool, now: int) -> Iterable[Piece]:  # noqa: ARG001
     """One curve without end: x·y = k over the input less its fee (raydium-amm, math.rs)."""
     one = pool.swap_fee_denominator

@@ -34,10 +34,10 @@ MUTANTS = (
     Mutant(
         "no write-ahead: sent before it is recorded",
         _EXECUTION,
-        "    order = yield Record(order, Submitted(now(), quote.dex, transaction, route.min_out))\n    try:\n"
+        "    order = yield Record(order, _submitted(now(), ask, route, transaction))\n    try:\n"
         "        yield Send(transaction)\n",
         "    with suppress(EngineError):\n        yield Send(transaction)\n"
-        "    order = yield Record(order, Submitted(now(), quote.dex, transaction, route.min_out))\n    try:\n        pass\n",
+        "    order = yield Record(order, _submitted(now(), ask, route, transaction))\n    try:\n        pass\n",
     ),
     Mutant(
         "a lost answer counts as failed",

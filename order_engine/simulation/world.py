@@ -32,7 +32,7 @@ from order_engine.lifecycle import IllegalStep, apply, begin
 from order_engine.orders import Order, OrderRequest, Status
 from order_engine.quotes import Ask, Declined, Offer, Quote
 from order_engine.recovery import requeue_missing
-from order_engine.router import offer_of
+from order_engine.router import Answers, offer_of
 from order_engine.simulation.dice import Dice
 from order_engine.simulation.store import MemoryLedger, Store
 from order_engine.simulation.swarm import FAMILIES, Faults, Swarm, draw
@@ -93,7 +93,6 @@ class World:
         "_settling",
         "_trace",
         "_unanswered",
-        "_venue_of",
         "accepted",
         "broken",
         "chain",
@@ -146,7 +145,6 @@ class World:
         timing = Timing(SLOT_MS, swarm.landing_slots_min, swarm.landing_slots_max, swarm.valid_slots)
         self.chain = SimulatedChain(self.ledger, timing, self.clock)
         self.venues = [SimulatedVenue(name, self.chain, self.clock, 0) for name in VENUES]
-        self._venue_of = {venue.name: venue for venue in self.venues}
         # ours, on disk
         self.store = Store()
         self.told: list[Told] = []
@@ -267,7 +265,7 @@ class World:
                 request = replace(request, min_out=max(floor, 1))
         order_id = f"{self.seed:08x}-0000-7000-8000-{number:012x}"
         try:
-            self.wallet.hold(order_id, request)
+            self.wallet.hold(order_id, token_in, request.amount_in)
         except Refused:
             self.counts["refused for funds"] += 1
             return
@@ -317,7 +315,7 @@ class World:
         for order_id in self.store.open_ids():
             order = self.store.order(order_id)
             assert order is not None
-            self.wallet.hold(order_id, order.request, checked=False)
+            self.wallet.hold(order_id, order.request.input_token, order.most_in, checked=False)
         self.counts["resumed after a crash"] += requeue_missing(self.store, self, self._hands)
         self._after(SWEEP_MS, self._sweep)
 
@@ -470,7 +468,7 @@ class World:
     def _asked(self, living: Living, ask: Ask) -> None:
         offers = tuple([self._offer(venue, ask) for venue in self.venues])
         late_ms = self._dice.between(400, 6_000) if self._fault("venue_slow") else 0
-        self._after(self.swarm.quote_ms // 2 + late_ms, self._resume, living, offers)
+        self._after(self.swarm.quote_ms // 2 + late_ms, self._resume, living, Answers(offers, self.chain.snapshot()))
 
     def _offer(self, venue: SimulatedVenue, ask: Ask) -> Offer:
         if self._fault("venue_down"):
@@ -485,7 +483,7 @@ class World:
         elif self._fault("venue_down"):
             self._after(1, self._throw, living, VenueUnavailable("the venue does not build"))
         else:
-            transaction = self._venue_of[effect.quote.dex].build(effect.ask, effect.quote, effect.min_out, effect.nonce)
+            transaction = self.chain.build(effect.ask, effect.legs, effect.limit, effect.nonce)
             self._after(self._dice.between(0, 20), self._resume, living, transaction)
 
     def _back_to_a_worker(self, living: Living) -> None:

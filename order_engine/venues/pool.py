@@ -8,6 +8,8 @@ from typing import Generic, Literal, Protocol, Self, TypeVar
 
 import msgspec
 
+from order_engine.amounts import BPS, div_ceil
+
 RefusalKind = Literal["zero_input", "zero_output", "insufficient_liquidity", "overflow_u64"]
 
 
@@ -57,3 +59,15 @@ class Pool(Protocol):
 
     def depth(self, a_to_b: bool, ppm: int) -> int:
         """About how many base units in move the price by `ppm` millionths, fee aside, rounded down."""
+
+
+def impact_bps(pool: Pool, swap: Swap[object], a_to_b: bool) -> int:
+    """How far the execution, fee aside, lies below the marginal price before the swap, in bps rounded up.
+
+    Our own definition, since every venue has another: 1 - gross output / (net input x spot price).
+    """
+    numerator, denominator = pool.spot_price(a_to_b)
+    net_in = swap.amount_in - swap.fee if swap.fee_on_input else swap.amount_in
+    gross_out = swap.amount_out if swap.fee_on_input else swap.amount_out + swap.fee
+    flat = net_in * numerator  # what the spot price would pay, times the denominator
+    return div_ceil(max(flat - gross_out * denominator, 0) * BPS, flat) if flat else 0

@@ -37,8 +37,10 @@ def ends(listing: Listing, a_to_b: bool) -> tuple[str, str]:
 
 
 class Snapshot(NamedTuple):
-    """All pools as they are after the block of `height`, whose unix seconds are `now`."""
+    """All pools as they are after the block of `height`, whose unix seconds are `now`. A transaction costs `network_fee`
+    lamports."""
 
     height: int
     now: int
     listings: tuple[Listing, ...]
+    network_fee: int = 0

@@ -1,7 +1,7 @@
 """The venue contract: what the engine needs from a place to trade, and no more. A real chain has the same face.
 
-A venue prices and builds; the chain it settles on sends, and knows what landed. Both are another system: they may be slow,
-silent or wrong about time, and no transaction of ours spans them and the journal.
+A venue prices; the chain it settles on shows the pools, builds, sends, and knows what landed. Both are another system: they
+may be slow, silent or wrong about time, and no transaction of ours spans them and the journal.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,12 +11,15 @@ import msgspec
 
 from order_engine.orders import Transaction
 from order_engine.quotes import Ask, Quote
+from order_engine.routes import Fill, Leg
+from order_engine.venues.snapshot import Snapshot
 
 
 class Landed(msgspec.Struct, frozen=True):
     """What the ledger says of a signature. A transaction lands once: it did its swap, or it failed with `error_code`.
 
-    `fee` is the venue's fee in `fee_token`, `network_fee` is in lamports and is paid in both cases.
+    `fills` are its swaps in the order in which they ran. `fee` is the sum of their fees where all are in one `fee_token`, which
+    is "" otherwise. `network_fee` is in lamports and is paid in both cases.
     """
 
     signature: str
@@ -27,6 +30,8 @@ class Landed(msgspec.Struct, frozen=True):
     fee_token: str = ""
     error_code: str | None = None
     error: str | None = None
+    amount_in: int = 0
+    fills: tuple[Fill, ...] = ()
 
 
 class PoolView(msgspec.Struct, frozen=True):
@@ -60,16 +65,20 @@ class Venue(Protocol):
     def quote(self, ask: Ask) -> Quote:
         """Its best offer. Raises Refused when it cannot serve this ask, VenueUnavailable when it could not answer."""
 
-    def build(self, ask: Ask, quote: Quote, min_out: int, nonce: str) -> Transaction:
-        """A signed transaction that takes this quote, and pays at least `min_out` or fails. Another nonce gives another
-        signature. Sends nothing. Raises VenueUnavailable."""
-
     def pools(self) -> Sequence[PoolView]:
         """Its pools as they are now."""
 
 
 class Chain(Protocol):
-    """Where transactions land, at most once each."""
+    """Where pools are, and where transactions land, at most once each."""
+
+    def snapshot(self) -> Snapshot:
+        """All pools as of one block. Raises VenueUnavailable when they could not be read."""
+
+    def build(self, ask: Ask, legs: tuple[Leg, ...], limit: int, nonce: str) -> Transaction:
+        """A signed transaction of all these swaps, or none: it sells exactly `ask.amount` for at least `limit`, or buys exactly
+        as much for at most `limit`. The legs say in which proportions. Another nonce gives another signature. Sends nothing.
+        Raises VenueUnavailable."""
 
     def send(self, transaction: Transaction) -> None:
         """Hands the bytes over; sending the same ones again is harmless. Raises OutcomeUnknown when no answer came."""

@@ -22,6 +22,8 @@ from order_engine.clock import Clock
 from order_engine.errors import OutcomeUnknown, Refused
 from order_engine.failpoints import failpoint
 from order_engine.orders import Transaction
+from order_engine.quotes import Ask
+from order_engine.routes import Leg
 from order_engine.tokens import NATIVE, TOKENS
 from order_engine.venues.pool import Swap, SwapRefused
 from order_engine.venues.simulated.faults import NO_FAULTS, Faults
@@ -33,7 +35,9 @@ from order_engine.venues.simulated.market import Flow, Listing, Market
 from order_engine.venues.simulated.openings import Opening, open_pool
 from order_engine.venues.simulated.providing import refilled
 from order_engine.venues.simulated.regimes import CALM, Regime
-from order_engine.venues.snapshot import AnyPool
+from order_engine.venues.simulated.swaps import Run, fees, run, venues_of
+from order_engine.venues.snapshot import AnyPool, Snapshot
+from order_engine.venues.snapshot import Listing as PoolListing
 from order_engine.venues.venue import Landed
 
 NETWORK_FEE = 5_000  # lamports per transaction, as on Solana for one signature
@@ -101,6 +105,12 @@ class SimulatedChain:
         self._flow = Flow(state.seed, state.listings, self.market)
         self._decisions: deque[tuple[Regime | Plan, Future[int]]] = deque()
         self._prices: dict[str, deque[Price]] = {}
+        self._seen: tuple[int, Mapping[str, AnyPool], Sequence[Listing]] = (
+            self._height,
+            self._pools,
+            self.listings,
+        )  # of one block: always set together
+        self._snapshot = Snapshot(-1, 0, ())
         self._mempool = {
             transaction.signature: Waiting(transaction, verify(transaction, self._key), lands_at)
             for transaction, lands_at in state.mempool
@@ -116,6 +126,27 @@ class SimulatedChain:
             self.choose(start)
 
     # what the engine sees
+
+    def snapshot(self) -> Snapshot:
+        """All pools as of the newest block."""
+        height, pools, listings = self._seen
+        found = self._snapshot
+        if found.height != height:
+            named = [
+                PoolListing(each.dex, each.address, each.token_a, each.token_b, pools[each.address])
+                for each in listings
+            ]
+            found = self._snapshot = Snapshot(height, _block_time(height), tuple(named), NETWORK_FEE)
+        return found
+
+    def build(self, ask: Ask, legs: tuple[Leg, ...], limit: int, nonce: str) -> Transaction:
+        """The signed swap along these legs, valid for some slots from now. Raises VenueUnavailable where a fault says so."""
+        self._clock.sleep_ms(max(self._faults.building(dex, ask, nonce) for dex in venues_of(legs)))
+        most, least = (ask.amount, limit) if ask.exact == "in" else (limit, ask.amount)
+        last = self._height + self._timing.valid_slots
+        return sign(
+            Instruction(nonce, ask.input_token, ask.output_token, most, least, last, legs, ask.exact), self._key
+        )
 
     def send(self, transaction: Transaction) -> None:
         """Takes a signed transaction into the mempool. Raises Refused for bytes that the wallet did not sign, OutcomeUnknown
@@ -168,14 +199,6 @@ class SimulatedChain:
     def block_time(self) -> int:
         """Unix seconds of the newest block, by the chain's own clock."""
         return _block_time(self._height)
-
-    def sign(self, instruction: Instruction) -> Transaction:
-        """Signs with the paper wallet's key. Sends nothing."""
-        return sign(instruction, self._key)
-
-    def last_valid_height(self) -> int:
-        """Until when a transaction that is built now may land."""
-        return self._height + self._timing.valid_slots
 
     def prices(self, address: str) -> Sequence[Price]:
         """What a pool cost since the chain was started, oldest first: an entry for each of the latest blocks that moved it."""
@@ -367,6 +390,7 @@ class SimulatedChain:
         for transaction, _ in block.arrived:
             self._inbox.pop(transaction.signature, None)
         self._made_at = made_at
+        self._seen = (block.height, self._pools, self.listings)
         self._height = block.height
         for listener in self._listeners:
             listener(block.height)
@@ -384,34 +408,27 @@ class SimulatedChain:
         self._flow = Flow(self._seed, self.listings, self.market)
 
     def _execute(self, each: Waiting, world: "_Tally", height: int) -> Landed:
-        """A transaction in its block: the swap, or the failure that the ledger keeps. The network fee is paid in both cases."""
+        """A transaction in its block: its swaps, or the failure that the ledger keeps. The network fee is paid in both cases."""
         signature, asked = each.transaction.signature, each.asked
-        listing = self._listing[asked.pool]
         fee = min(NETWORK_FEE, world.balance(WALLET, NATIVE))
         world.move(WALLET, NETWORK, NATIVE, fee)
-        code, error = "transaction_rejected", None
         if each.rejected is not None:
-            code, error = each.rejected, "a scripted fault says so"
-        elif world.balance(WALLET, asked.input_token) < asked.amount_in:
-            error = f"the wallet has less than {_text(asked.amount_in, asked.input_token)}"
-        else:
-            a_to_b = listing.token_a == asked.input_token
-            try:
-                offered = world.pools[asked.pool].swap_exact_in(asked.amount_in, a_to_b, _block_time(height))
-            except SwapRefused as refused:
-                error = f"the pool refused the swap: {refused}"
-            else:
-                if offered.amount_out < asked.min_out:
-                    code = "slippage_exceeded"
-                    error = (
-                        f"the pool would have paid {_text(offered.amount_out, asked.output_token)}, "
-                        f"the order's minimum was {_text(asked.min_out, asked.output_token)}"
-                    )
-                else:
-                    world.settle(listing, WALLET, a_to_b, offered)
-                    token = asked.input_token if offered.fee_on_input else asked.output_token
-                    return Landed(signature, height, fee, offered.amount_out, offered.fee, token)
-        return Landed(signature, height, fee, error_code=code, error=f"The chain refused: {error}. Nothing was sold.")
+            return _refused(signature, height, fee, "a scripted fault says so", each.rejected)
+        try:
+            done = run(asked, self._listing, world.pools, _block_time(height))
+        except SwapRefused as refused:
+            return _refused(signature, height, fee, f"the pool refused the swap: {refused}")
+        if done.amount_out < asked.min_out or done.amount_in > asked.amount_in:
+            return _refused(signature, height, fee, _beyond(asked, done), "slippage_exceeded")
+        if world.balance(WALLET, asked.input_token) < done.amount_in:
+            return _refused(
+                signature, height, fee, f"the wallet has less than {_text(done.amount_in, asked.input_token)}"
+            )
+        for listing, a_to_b, swap in done.steps:
+            world.settle(listing, WALLET, a_to_b, swap)
+        fills = done.fills
+        paid, token = fees(fills)
+        return Landed(signature, height, fee, done.amount_out, paid, token, amount_in=done.amount_in, fills=fills)
 
     def _landing_slots(self, signature: str) -> int:
         low, high = self._timing.landing_slots_min, self._timing.landing_slots_max
@@ -470,6 +487,22 @@ class _Tally:
             giver, taker = (MARKET, listing.address) if want > have else (listing.address, MARKET)
             self.move(giver, taker, token, abs(want - have))
         return True
+
+
+def _refused(signature: str, height: int, fee: int, error: str, code: str = "transaction_rejected") -> Landed:
+    return Landed(signature, height, fee, error_code=code, error=f"The chain refused: {error}. Nothing was sold.")
+
+
+def _beyond(asked: Instruction, done: Run) -> str:
+    if asked.exact == "out":
+        return (
+            f"the pools would have taken {_text(done.amount_in, asked.input_token)}, "
+            f"the order's maximum was {_text(asked.amount_in, asked.input_token)}"
+        )
+    return (
+        f"the pool would have paid {_text(done.amount_out, asked.output_token)}, "
+        f"the order's minimum was {_text(asked.min_out, asked.output_token)}"
+    )
 
 
 def _block_time(height: int) -> int:

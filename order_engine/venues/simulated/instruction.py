@@ -10,6 +10,7 @@ from functools import lru_cache
 import msgspec
 
 from order_engine.orders import Transaction
+from order_engine.routes import Exact, Leg
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _PAIRS = [high + low for high in _BASE58 for low in _BASE58]
@@ -17,15 +18,23 @@ _FOUR_DIGITS = 58**4  # taken at a time: a quarter of the long divisions
 
 
 class Instruction(msgspec.Struct, frozen=True):
-    """Swap exactly `amount_in` in this pool for at least `min_out`, at a height of at most `last_valid_height`."""
+    """Swap along `legs`, whole or not at all, at a height of at most `last_valid_height`: exactly `amount_in` for at least
+    `min_out`, or (exact "out") at most `amount_in` for exactly `min_out`."""
 
     nonce: str
-    pool: str
     input_token: str
     output_token: str
     amount_in: int
     min_out: int
     last_valid_height: int
+    legs: tuple[Leg, ...] = ()
+    exact: Exact = "in"
+    pool: str = ""  # of an instruction of the first version, which had one pool and no legs
+
+    @property
+    def path(self) -> tuple[Leg, ...]:
+        """The legs, also of an instruction of the first version."""
+        return self.legs or (Leg("", self.pool, self.input_token, self.output_token, self.amount_in, self.min_out),)
 
 
 _encode = msgspec.json.Encoder().encode

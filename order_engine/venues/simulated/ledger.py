@@ -12,6 +12,7 @@ import msgspec
 from order_engine import database
 from order_engine.errors import VenueUnavailable
 from order_engine.orders import Transaction
+from order_engine.routes import Fill
 from order_engine.venues.simulated.genesis import Account, genesis
 from order_engine.venues.simulated.instruction import Instruction
 from order_engine.venues.simulated.market import Listing, Market
@@ -30,6 +31,7 @@ _encode = msgspec.json.Encoder().encode
 _pool = msgspec.json.Decoder(AnyPool).decode
 _market = msgspec.json.Decoder(Market).decode
 _opening = msgspec.json.Decoder(Opening).decode
+_fills = msgspec.json.Decoder(tuple[Fill, ...]).decode
 
 
 class State(NamedTuple):
@@ -153,7 +155,7 @@ class Ledger:
             self._put_balances(block.balances)
             self._db.executemany(
                 "INSERT INTO ledger (signature, height, nonce, pool, token_in, token_out, amount_in, amount_out, fee, "
-                "fee_token, network_fee, error_code, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "fee_token, network_fee, error_code, error, fills) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [_row(instruction, landed) for instruction, landed in block.landed],
             )
             self._db.executemany(
@@ -193,13 +195,13 @@ class Ledger:
             row = self._row_of(signature)
         except sqlite3.Error as error:
             raise VenueUnavailable(f"the ledger cannot be read: {error}") from error
-        return Landed(*row) if row else None
+        return msgspec.structs.replace(Landed(*row[:9]), fills=_fills(row[9]) if row[9] else ()) if row else None
 
     def _row_of(self, signature: str) -> tuple[Any, ...] | None:
         with self._reading:
             row: tuple[Any, ...] | None = self._reader.execute(
-                "SELECT signature, height, network_fee, amount_out, fee, fee_token, error_code, error FROM ledger "
-                "WHERE signature = ?",
+                "SELECT signature, height, network_fee, amount_out, fee, fee_token, error_code, error, amount_in, fills "
+                "FROM ledger WHERE signature = ?",
                 (signature,),
             ).fetchone()
         return row
@@ -240,7 +242,8 @@ def _text(value: AnyPool | Market | Opening) -> str:
 
 
 def _row(asked: Instruction, landed: Landed) -> tuple[object, ...]:
+    amount_in, fills = (landed.amount_in, _encode(landed.fills).decode()) if landed.fills else (asked.amount_in, None)
     return (
-        landed.signature, landed.height, asked.nonce, asked.pool, asked.input_token, asked.output_token, asked.amount_in,
-        landed.amount_out, landed.fee, landed.fee_token, landed.network_fee, landed.error_code, landed.error,
+        landed.signature, landed.height, asked.nonce, asked.path[0].pool, asked.input_token, asked.output_token, amount_in,
+        landed.amount_out, landed.fee, landed.fee_token, landed.network_fee, landed.error_code, landed.error, fills,
     )  # fmt: skip

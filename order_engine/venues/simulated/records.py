@@ -10,13 +10,12 @@ import msgspec
 from order_engine.amounts import format_amount, format_price
 from order_engine.clock import timestamp
 from order_engine.tokens import TOKENS, Token
-from order_engine.venues.pool import SwapRefused
+from order_engine.venues.pool import SwapRefused, impact_bps
 from order_engine.venues.simulated.chain import Price, SimulatedChain
 from order_engine.venues.simulated.importing import Plan
 from order_engine.venues.simulated.market import PPM, Listing
 from order_engine.venues.simulated.openings import Opening
 from order_engine.venues.simulated.regimes import REGIMES
-from order_engine.venues.simulated.venue import impact_bps
 
 Record = dict[str, Any]
 

@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from order_engine.amounts import BPS, div_ceil
+from order_engine.amounts import div_ceil
 from order_engine.clock import Clock
 from order_engine.errors import Refused
-from order_engine.orders import Transaction
 from order_engine.quotes import Ask, Quote
 from order_engine.tokens import NATIVE, TOKENS, network_fee_in
-from order_engine.venues.pool import Pool, Swap, SwapRefused
+from order_engine.venues.pool import Pool, Swap, SwapRefused, impact_bps
 from order_engine.venues.simulated.chain import NETWORK_FEE, SimulatedChain
 from order_engine.venues.simulated.faults import NO_FAULTS, Faults
-from order_engine.venues.simulated.instruction import Instruction
 from order_engine.venues.simulated.market import Listing
 from order_engine.venues.venue import PoolView
 
@@ -84,41 +82,37 @@ class SimulatedVenue:
         return self._quote(best, ask)
 
     def _offer(self, listing: Listing, ask: Ask) -> "_Offer":
-        pool = self._chain.pool(listing.address)
+        pool, now = self._chain.pool(listing.address), self._chain.block_time()
         a_to_b = listing.token_a == ask.input_token
-        swap = pool.swap_exact_in(ask.amount_in, a_to_b, self._chain.block_time())
+        if ask.exact == "out":
+            swap = pool.swap_exact_out(ask.amount, a_to_b, now)
+            if swap.amount_out != ask.amount:
+                raise SwapRefused("insufficient_liquidity", "the pool has less")
+            net_in = swap.amount_in + _network_cost(ask.input_token, ask.output_token, swap.amount_in, ask.amount)
+            return _Offer((-net_in, -swap.amount_in, listing.address), pool, swap, a_to_b, ask.amount, net_in)
+        swap = pool.swap_exact_in(ask.amount, a_to_b, now)
         amount_out = swap.amount_out
         if amount_out == 0:
             raise SwapRefused("zero_output", "the output is zero")
-        net_out = max(amount_out - _network_cost(ask, amount_out), 1)  # dust: an order may be worth less than that fee
-        return _Offer((net_out, amount_out, listing.address), pool, swap, a_to_b)
+        if swap.amount_in != ask.amount:
+            raise SwapRefused("insufficient_liquidity", "the pool takes less")
+        cost = _network_cost(ask.output_token, ask.input_token, amount_out, ask.amount)
+        net_out = max(amount_out - cost, 1)  # dust: an order may be worth less than that fee
+        return _Offer((net_out, amount_out, listing.address), pool, swap, a_to_b, net_out, ask.amount)
 
     def _quote(self, offer: "_Offer", ask: Ask) -> Quote:
-        (net_out, amount_out, address), pool, swap, a_to_b = offer
+        (_, _, address), pool, swap, a_to_b, net_out, net_in = offer
         return Quote(
             dex=self._name,
             pool=address,
-            amount_out=amount_out,
+            amount_out=swap.amount_out,
             fee=swap.fee,
             fee_token=ask.input_token if swap.fee_on_input else ask.output_token,
             network_fee=NETWORK_FEE,
             net_out=net_out,
             impact_bps=impact_bps(pool, swap, a_to_b),
-        )
-
-    def build(self, ask: Ask, quote: Quote, min_out: int, nonce: str) -> Transaction:
-        """The signed swap of this quote, valid for some slots from now."""
-        self._clock.sleep_ms(self._faults.building(self._name, ask, nonce))
-        return self._chain.sign(
-            Instruction(
-                nonce=nonce,
-                pool=quote.pool,
-                input_token=ask.input_token,
-                output_token=ask.output_token,
-                amount_in=ask.amount_in,
-                min_out=min_out,
-                last_valid_height=self._chain.last_valid_height(),
-            )
+            amount_in=swap.amount_in,
+            net_in=net_in,
         )
 
     def pools(self) -> Sequence[PoolView]:
@@ -142,30 +136,20 @@ class SimulatedVenue:
 
 
 class _Offer(NamedTuple):
-    """What one pool would do. The greatest `rank` is the best: net output, output, address."""
+    """What one pool would do. The greatest `rank` is the best: net amount, amount, address."""
 
     rank: tuple[int, int, str]
     pool: Pool
     swap: Swap[object]
     a_to_b: bool
+    net_out: int
+    net_in: int
 
 
-def impact_bps(pool: Pool, swap: Swap[object], a_to_b: bool) -> int:
-    """How far the execution, fee aside, lies below the marginal price before the swap, in bps rounded up.
-
-    Our own definition, since every venue has another: 1 - gross output / (net input x spot price).
-    """
-    numerator, denominator = pool.spot_price(a_to_b)
-    net_in = swap.amount_in - swap.fee if swap.fee_on_input else swap.amount_in
-    gross_out = swap.amount_out if swap.fee_on_input else swap.amount_out + swap.fee
-    flat = net_in * numerator  # what the spot price would pay, times the denominator
-    return div_ceil(max(flat - gross_out * denominator, 0) * BPS, flat)
-
-
-def _network_cost(ask: Ask, amount_out: int) -> int:
-    """The network fee in base units of the output token, rounded up: at the trade's own rate where SOL is in it."""
-    if ask.output_token == NATIVE:
+def _network_cost(token: str, other: str, units: int, units_of_other: int) -> int:
+    """The network fee in base units of a token, rounded up: at the rate of the trade itself where SOL is in it."""
+    if token == NATIVE:
         return NETWORK_FEE
-    if ask.input_token == NATIVE:
-        return div_ceil(NETWORK_FEE * amount_out, ask.amount_in)
-    return network_fee_in(TOKENS[ask.output_token], NETWORK_FEE)
+    if other == NATIVE:
+        return div_ceil(NETWORK_FEE * units, units_of_other)
+    return network_fee_in(TOKENS[token], NETWORK_FEE)
