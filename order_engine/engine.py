@@ -334,7 +334,8 @@ class Engine:
     def compare(self, ask: Ask, routing: Routing) -> Comparison:
         """Asks all venues and says how an order would be routed. Takes as long as they do; stores nothing."""
         settings = self.settings
-        answers = ask_venues(self._venues, self._chain.snapshot, ask, settings.quote_deadline_ms, self._comparing)
+        read = self._chain.snapshot if routing == "best" else None
+        answers = ask_venues(self._venues, read, ask, settings.quote_deadline_ms, self._comparing)
         limits = Limits(settings.slippage_bps, settings.max_impact_bps, single=routing == "single")
         route = best_route(ask, answers, limits)
         if isinstance(route, NoRoute):

@@ -42,9 +42,10 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class AskVenues(msgspec.Struct, frozen=True):
-    """Ask every venue, and read the pools. Gives Answers."""
+    """Ask every venue, and read the pools where they are wanted. Gives Answers."""
 
     ask: Ask
+    pools: bool
 
 
 class Build(msgspec.Struct, frozen=True):
@@ -125,7 +126,7 @@ def _attempt(order: Order, rules: Rules, now: Callable[[], int]) -> Step:
         yield Pause(backoff_ms(order, rules))
     request = order.request
     ask = request.ask
-    answers: Answers = yield AskVenues(ask)
+    answers: Answers = yield AskVenues(ask, pools=request.routing == "best")
     route = best_route(ask, answers, limits_of(order))
     if isinstance(route, NoRoute):
         return (yield from _set_back(order, rules, now, route.code, route.message, again=route.again))

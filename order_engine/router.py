@@ -74,10 +74,10 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 def ask_venues(
-    venues: Sequence[Venue], read: Callable[[], Snapshot], ask: Ask, deadline_ms: int, executor: Executor
+    venues: Sequence[Venue], read: Callable[[], Snapshot] | None, ask: Ask, deadline_ms: int, executor: Executor
 ) -> Answers:
-    """Every venue's answer, in the order of `venues`, and the pools as they stand after that. All are asked at once; who is late
-    is noted as declined.
+    """Every venue's answer, in the order of `venues`, and the pools as they stand after that, where somebody reads them. All are
+    asked at once; who is late is noted as declined.
 
     Where all are prompt, they are asked one after the other: to hand so little work to other threads takes longer.
     """
@@ -95,9 +95,9 @@ def ask_venues(
     return Answers(offers, _read(read))
 
 
-def _read(read: Callable[[], Snapshot]) -> Snapshot | None:
+def _read(read: Callable[[], Snapshot] | None) -> Snapshot | None:
     try:
-        return read()
+        return None if read is None else read()
     except EngineError as error:
         _log.warning("the pools could not be read", extra={"facts": {"error": error.message}})
         return None

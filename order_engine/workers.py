@@ -133,7 +133,7 @@ class Workers:
                     living.unwaited = self._journal.record(effect.order, effect.event, None, living.unwaited, kept)
                     living.resume(living.unwaited.order)
                 case AskVenues():
-                    read = self._chain.snapshot
+                    read = self._chain.snapshot if effect.pools else None
                     living.resume(ask_venues(self._venues, read, effect.ask, self._quote_deadline_ms, self._quoting))
                 case Build():
                     self._build(living, effect)

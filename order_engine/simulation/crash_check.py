@@ -164,6 +164,10 @@ def _executions(chain: Path, orders: Mapping[str, Order], attempts: int) -> Iter
                 yield f"wrong: order {order_id} is confirmed with other facts than the ledger's"
             if done[0].amount_out < (order.request.min_out or 1):
                 yield f"wrong: order {order_id} got {done[0].amount_out}, less than its floor"
+            if (order.amount_in or 0) > order.most_in:
+                yield f"wrong: order {order_id} paid {order.amount_in}, it may take {order.most_in} at most"
+            if done[0].amount_out != (order.request.receive or done[0].amount_out):
+                yield f"wrong: order {order_id} got {done[0].amount_out}, it said {order.request.receive}"
         if order.attempts > attempts:
             yield f"wrong: order {order_id} made {order.attempts} attempts"
     height = _rows(chain, "SELECT height FROM chain")[0][0]

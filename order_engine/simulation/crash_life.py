@@ -157,16 +157,20 @@ def kill(process: int) -> int:
 
 def a_few(dice: Dice) -> list[OrderRequest]:
     """Orders of every kind: most can be filled; one may slip; one has a floor above the market, so it backs off and fails."""
-    return [_sale(dice), _purchase(dice), _detour(dice), _tight(dice), _greedy(dice)]
+    return [_sale(dice), _wish(dice), _detour(dice), _tight(dice), _greedy(dice)]
 
 
 def one(dice: Dice) -> OrderRequest:
     """Any order."""
-    return dice.pick((_sale, _purchase, _sale, _purchase, _detour, _tight, _steep, _greedy))(dice)
+    return dice.pick((_sale, _purchase, _wish, _purchase, _detour, _tight, _steep, _greedy))(dice)
 
 
 def _sale(dice: Dice) -> OrderRequest:
-    return OrderRequest("SOL", "USDC", dice.between(1, 50) * _SOL // 100, 50, 300)
+    return OrderRequest("SOL", "USDC", dice.between(1, 50) * _SOL // 100, 50, 300, routing="best")
+
+
+def _wish(dice: Dice) -> OrderRequest:
+    return OrderRequest("SOL", "USDC", 0, 50, 300, receive=dice.between(1, 80) * _USDC, routing="best")
 
 
 def _purchase(dice: Dice) -> OrderRequest:
@@ -174,7 +178,7 @@ def _purchase(dice: Dice) -> OrderRequest:
 
 
 def _detour(dice: Dice) -> OrderRequest:
-    return OrderRequest("USDC", "JUP", dice.between(1, 50) * _USDC, 50, 300)
+    return OrderRequest("USDC", "BONK", dice.between(1, 50) * _USDC, 50, 300, routing="best")  # by way of SOL
 
 
 def _tight(dice: Dice) -> OrderRequest:
@@ -382,10 +386,14 @@ def _as_record(request: OrderRequest) -> dict[str, Any]:
     record: dict[str, Any] = {
         "inputToken": token_in.symbol,
         "outputToken": token_out.symbol,
-        "amount": format_amount(request.amount_in, token_in.decimals),
         "slippageBps": request.slippage_bps,
         "maxImpactBps": request.max_impact_bps,
+        "routing": request.routing,
     }
+    if request.receive is None:
+        record["amount"] = format_amount(request.amount_in, token_in.decimals)
+    else:
+        record["receive"] = format_amount(request.receive, token_out.decimals)
     if request.min_out is not None:
         record["minOutput"] = format_amount(request.min_out, token_out.decimals)
     return record

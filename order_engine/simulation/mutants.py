@@ -92,6 +92,18 @@ MUTANTS = (
         "    min_out = accepted",
     ),
     Mutant(
+        "a route takes more than the ceiling",
+        "order_engine.router",
+        "    max_in = accepted if limits.ceiling is None else min(accepted, limits.ceiling)",
+        "    max_in = accepted",
+    ),
+    Mutant(
+        "a route lands by halves",
+        "order_engine.venues.simulated.chain",
+        "        for listing, a_to_b, swap in done.steps:",
+        "        for listing, a_to_b, swap in done.steps[:1]:",
+    ),
+    Mutant(
         "no claim: an order in hand is taken again, and versions are not compared",
         "order_engine.simulation.store",
         "        if self._versions.get(order_id, 0) != order.version - 1:",

@@ -27,6 +27,9 @@ BRANCHES = (
         )
     ),
     "confirmed after a lost answer",
+    "confirmed over several pools",
+    "routed over all pools",
+    "says what it receives",
     "landed twice sent",
     "resumed after a crash",
     "swept up",

@@ -50,6 +50,8 @@ DEADLINE_MS = 2_000
 FAULTS_MS = 120_000  # faults strike for so long after the last arrival; then the world is kind, and life can be judged
 PATIENCE_MS = 1_800_000  # after the last fault, every order must have ended within this time
 
+BEST_PPM = 5_000  # of orders that are routed over all pools: that takes as long as many lives
+
 _GENESIS = genesis()
 _COUNTED = {kind: f"event {kind.__name__}" for kind in get_args(Event)}
 _PAIRS = [
@@ -60,6 +62,15 @@ _PAIRS = [
     (listing.token_b, listing.token_a, units)
     for listing in _GENESIS.listings
     for units in [_GENESIS.balances[WALLET, listing.token_b] // 20_000]
+]
+
+
+_NEAR = {frozenset((token_in, token_out)) for token_in, token_out, _ in _PAIRS}
+_FAR_PAIRS = [
+    (token_in, token_out)
+    for token_in in ("USDC", "WIF", "JUP")
+    for token_out in ("BONK", "JitoSOL", "RAY")
+    if frozenset((token_in, token_out)) not in _NEAR
 ]
 
 
@@ -110,6 +121,7 @@ class World:
         "up",
         "venues",
         "wallet",
+        "wallet_before",
     )
 
     def __init__(
@@ -137,6 +149,7 @@ class World:
             self.counts["small_wallet"] += 1
             share = self._client.between(1, 20)
             balances = {key: units * share // 10_000 if key[0] == WALLET else units for key, units in balances.items()}
+        self.wallet_before = {token: units for (who, token), units in balances.items() if who == WALLET}
         self.sums: dict[str, int] = {}
         for (_, token), units in balances.items():
             self.sums[token] = self.sums.get(token, 0) + units
@@ -256,16 +269,16 @@ class World:
             self._client.pick((10, 50, 200)),
             self._client.pick((300, 10_000)),
         )
-        if self._client.chance(300_000):  # a floor of the user's own, a little below what the market pays now
-            offers = [
-                offer for offer in (offer_of(venue, request.ask) for venue in self.venues) if isinstance(offer, Quote)
-            ]
-            if offers:
-                floor = max(offer.amount_out for offer in offers) * self._client.between(9_900, 10_010) // 10_000
-                request = replace(request, min_out=max(floor, 1))
+        if self._client.chance(BEST_PPM):
+            self.counts["routed over all pools"] += 1
+            pair = self._client.pick(_FAR_PAIRS) if self._client.chance(300_000) else (token_in, token_out)
+            request = replace(request, input_token=pair[0], output_token=pair[1], routing="best")
+            token_in = pair[0]
+        elif self._client.chance(400_000):
+            request = self._bounded(request)
         order_id = f"{self.seed:08x}-0000-7000-8000-{number:012x}"
         try:
-            self.wallet.hold(order_id, token_in, request.amount_in)
+            self.wallet.hold(order_id, token_in, request.max_in or request.amount_in)
         except Refused:
             self.counts["refused for funds"] += 1
             return
@@ -273,10 +286,25 @@ class World:
         has = self.chain.accounts()[WALLET, token_in]
         if held > has:
             self.broken.append(f"I8 {held} {token_in} are held, the wallet has {has}")
-        event = Pending(self.clock.now_ms(), request)
+        event = Pending(self.clock.now_ms(), request, ceiling=request.max_in)
         self._commit(Write(begin(order_id, event), event, None), self._accept)
         if self._client.chance(self.swarm.rate("cancel")):
             self._outside(self._client.between(0, 4_000), self._cancel, order_id)
+
+    def _bounded(self, request: OrderRequest) -> OrderRequest:
+        """The same with a floor of the user's own, a little below what the market pays now; or the other way round, with what he
+        wants to receive and a ceiling of his own."""
+        offers = [
+            offer for offer in (offer_of(venue, request.ask) for venue in self.venues) if isinstance(offer, Quote)
+        ]
+        if not offers:
+            return request
+        most = max(offer.amount_out for offer in offers)
+        if self._client.chance(300_000):
+            self.counts["says what it receives"] += 1
+            ceiling = request.amount_in * self._client.between(9_990, 10_300) // 10_000
+            return replace(request, amount_in=0, receive=most, max_in=max(ceiling, 1))
+        return replace(request, min_out=max(most * self._client.between(9_900, 10_010) // 10_000, 1))
 
     def _accept(self, answer: Order | Superseded) -> None:
         if isinstance(answer, Order):
@@ -376,8 +404,9 @@ class World:
             self.counts[f"set back: {event.previous_error_code}"] += 1
         elif type(event) is Failed:
             self.counts[f"failed: {event.error_code}"] += 1
-        elif type(event) is Confirmed and order.order_id in self._unanswered:
-            self.counts["confirmed after a lost answer"] += 1
+        elif type(event) is Confirmed:
+            self.counts["confirmed after a lost answer"] += order.order_id in self._unanswered
+            self.counts["confirmed over several pools"] += len(event.fills) > 1
         elif type(event) is Unanswered:
             self._unanswered.add(order.order_id)
 
@@ -463,12 +492,13 @@ class World:
         if living.order_id in self._settling:
             self._back_to_a_worker(living)
         else:
-            self._after(self.swarm.quote_ms // 2, self._asked, living, effect.ask)
+            self._after(self.swarm.quote_ms // 2, self._asked, living, effect)
 
-    def _asked(self, living: Living, ask: Ask) -> None:
-        offers = tuple([self._offer(venue, ask) for venue in self.venues])
+    def _asked(self, living: Living, effect: AskVenues) -> None:
+        offers = tuple([self._offer(venue, effect.ask) for venue in self.venues])
+        pools = None if not effect.pools or self._fault("status_unreachable") else self.chain.snapshot()
         late_ms = self._dice.between(400, 6_000) if self._fault("venue_slow") else 0
-        self._after(self.swarm.quote_ms // 2 + late_ms, self._resume, living, Answers(offers, self.chain.snapshot()))
+        self._after(self.swarm.quote_ms // 2 + late_ms, self._resume, living, Answers(offers, pools))
 
     def _offer(self, venue: SimulatedVenue, ask: Ask) -> Offer:
         if self._fault("venue_down"):
