@@ -195,6 +195,11 @@ class Pool(msgspec.Struct, frozen=True, tag_field="model", tag="meteora_damm_v2"
         """The fee, base and variable, in millionths, rounded down."""
         return div_floor(self._fee_rate(now) * 1_000_000, FEE_ONE)
 
+    @property
+    def step_ppm(self) -> int:
+        """It moves smoothly."""
+        return 1
+
     def depth(self, a_to_b: bool, ppm: int) -> int:
         """The input that moves the price by `ppm` millionths, or to the bound of the range if that is nearer; rounded down.
 

@@ -222,6 +222,11 @@ class Pool(msgspec.Struct, frozen=True, dict=True, tag_field="model", tag="meteo
         volatility = _volatility(self.parameters, reference, index_reference, self.active_id)
         return div_floor(_fee_rate(self.parameters, volatility) * 1_000_000, FEE_ONE)
 
+    @property
+    def step_ppm(self) -> int:
+        """From bin to bin."""
+        return self.parameters.bin_step * 100
+
     def depth(self, a_to_b: bool, ppm: int) -> int:
         """The input that buys up all bins within `ppm` millionths of the price, the last one in part, rounded down."""
         index, step = self._start(a_to_b)

@@ -124,6 +124,11 @@ class Pool(msgspec.Struct, frozen=True, dict=True, tag_field="model", tag="orca_
         now = max(now, fee.last_reference_update_timestamp, fee.last_major_swap_timestamp)
         return _Volatility(fee, self.parameters.fee_rate, self.tick_current_index, now, False).rate()
 
+    @property
+    def step_ppm(self) -> int:
+        """It moves smoothly."""
+        return 1
+
     def depth(self, a_to_b: bool, ppm: int) -> int:
         """The input that moves the price by `ppm` millionths, fee and tick arrays aside, rounded down."""
         return concentrated.input_to_move(self._ranges(a_to_b), self.sqrt_price_x64, ppm, a_to_b)

@@ -60,6 +60,10 @@ class Pool(Protocol):
     def depth(self, a_to_b: bool, ppm: int) -> int:
         """About how many base units in move the price by `ppm` millionths, fee aside, rounded down."""
 
+    @property
+    def step_ppm(self) -> int:
+        """The least move of its price in millionths: all that lies between trades at one price. 1 where it moves smoothly."""
+
 
 def impact_bps(pool: Pool, swap: Swap[object], a_to_b: bool) -> int:
     """How far the execution, fee aside, lies below the marginal price before the swap, in bps rounded up.

@@ -82,6 +82,11 @@ class Pool(msgspec.Struct, frozen=True, tag_field="model", tag="raydium_amm_v4")
         """The fee in millionths of the input, rounded down."""
         return div_floor(self.swap_fee_numerator * 1_000_000, self.swap_fee_denominator)
 
+    @property
+    def step_ppm(self) -> int:
+        """It moves smoothly."""
+        return 1
+
     def depth(self, a_to_b: bool, ppm: int) -> int:
         """The input that moves the price by `ppm` millionths: half that share of its reserve, rounded down."""
         return div_floor(self._facing(a_to_b)[0] * ppm, 2_000_000)

@@ -141,6 +141,11 @@ class Pool(msgspec.Struct, frozen=True, dict=True, tag_field="model", tag="raydi
             return self.parameters.trade_fee_rate
         return _Volatility(self.dynamic_fee, self.parameters, self.tick_current, now, False).rate()
 
+    @property
+    def step_ppm(self) -> int:
+        """It moves smoothly."""
+        return 1
+
     def depth(self, a_to_b: bool, ppm: int) -> int:
         """The input that moves the price by `ppm` millionths, limit orders and fee aside, rounded down."""
         return concentrated.input_to_move(self._ranges(a_to_b), self.sqrt_price_x64, ppm, a_to_b)

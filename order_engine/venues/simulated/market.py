@@ -2,8 +2,9 @@
 
 Each token has a fair value that wanders slowly around where it was. Noise traders push single pools away from it, a rare
 large order pushes far, informed traders buy what will be dearer soon, and arbitrageurs bring back any pool that strays by more
-than its fee: so venues differ, drift apart by up to a few per cent, and come back. How much of all that is the regime's. One
-pair is visited per block, in turn. All integers.
+than its fee: so venues differ by about their fees, are seconds apart by up to a few per cent after a large order, and come back.
+What a circle through several pools could earn is theirs, as it is on a real chain, and not the next order's. How much of all
+that is the regime's. One pair is visited per block, in turn. All integers.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from order_engine.amounts import div_floor
+from order_engine.amounts import div_ceil, div_floor
 from order_engine.tokens import TOKENS
 from order_engine.venues.pool import Pool
 from order_engine.venues.simulated.regimes import CALM, Regime
@@ -80,15 +81,16 @@ class Flow:
         pull = max(-48, min(48, stray_ppm(pool, fair) // 500))  # the crowd leans towards the fair price
         sells_a = dice[1] < 128 + pull
         size = regime.noise_ppm * (dice[2] + 1) * (dice[3] + 1) // (1 << 16)  # mostly small
-        if dice[4] < regime.whale_odds:
+        whale = dice[4] < regime.whale_odds
+        if whale:
             size *= regime.whale_times
         yield Trade(noisy, sells_a, pool.depth(sells_a, size))
         if dice[5] < regime.informed_odds:
             known = self._fair(token_a, token_b, height + INFORMED_BLOCKS)
-            yield from self._corrected(listings[dice[7] % len(listings)].address, pools, known, now, 0)
-        if dice[6] < regime.arbitrage_odds:
+            yield from self._foreseen(listings[dice[7] % len(listings)].address, pools, known, now)
+        if dice[6] < regime.arbitrage_odds and not whale:  # a surprise; they come when it is this pair's turn again
             for listing in listings:
-                yield from self._corrected(listing.address, pools, fair, now, regime.arbitrage_margin_ppm)
+                yield from self._corrected(listing.address, pools, fair, now)
 
     def fair(self, listing: Listing, height: int) -> tuple[int, int]:
         """The fair price of a pool's pair: base units of B per A, as a ratio."""
@@ -98,15 +100,24 @@ class Flow:
         """Every token's fair value over its reference price, in millionths: where another market goes on from."""
         return {token: self._value_ppm(token, height) for token in WANDER_PPM}
 
-    def _corrected(
-        self, address: str, pools: Mapping[str, Pool], price: tuple[int, int], now: int, margin_ppm: int
-    ) -> Iterator[Trade]:
-        """The trade that brings a pool half of the way to a price, if what it strays beyond its fee is worth it."""
+    def _foreseen(self, address: str, pools: Mapping[str, Pool], price: tuple[int, int], now: int) -> Iterator[Trade]:
+        """The trade of somebody who knows the price to come: half of the way there, if that is worth the fee."""
         pool = pools[address]
         stray = stray_ppm(pool, price)
-        excess = abs(stray) - pool.fee_ppm(now) - margin_ppm
+        excess = abs(stray) - pool.fee_ppm(now)
         if excess > 0:
             yield Trade(address, stray > 0, pool.depth(stray > 0, div_floor(excess, 2) + 1))
+
+    def _corrected(self, address: str, pools: Mapping[str, Pool], fair: tuple[int, int], now: int) -> Iterator[Trade]:
+        """The arbitrageur's trade: all that pays for him at the fair price, where it is worth his while."""
+        pool = pools[address]
+        stray, fee, step = stray_ppm(pool, fair), pool.fee_ppm(now), pool.step_ppm
+        excess = abs(stray) - fee
+        if excess > self._regime.arbitrage_margin_ppm:
+            deep = pool.depth(
+                stray > 0, div_ceil(excess, step) * step
+            )  # what trades at one price pays to the last unit
+            yield Trade(address, stray > 0, div_ceil(deep * PPM, PPM - fee))
 
     def _fair(self, token_a: str, token_b: str, height: int) -> tuple[int, int]:
         return fair_price(token_a, token_b, self._value_ppm(token_a, height), self._value_ppm(token_b, height))

@@ -29,7 +29,7 @@ class Regime(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     name: Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,31}$")]
     noise_ppm: Annotated[int, Meta(ge=0, le=100_000)] = 3_200  # the largest move an ordinary trade makes
     whale_times: Annotated[int, Meta(ge=1, le=100)] = 12  # a rare trade is so much larger
-    whale_odds: _Odds = 1
+    whale_odds: _Odds = 2
     wander_percent: Annotated[int, Meta(ge=0, le=500)] = 100
     knot_blocks: Annotated[int, Meta(ge=16, le=1_000_000)] = 2_048
     trend_ppm: Annotated[int, Meta(ge=-500_000, le=500_000)] = 0
@@ -37,8 +37,8 @@ class Regime(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     trend_either_way: bool = False
     trend_comes_back: bool = False
     informed_odds: _Odds = 16  # somebody knows where the price will be, and trades on it
-    arbitrage_margin_ppm: Annotated[int, Meta(ge=0, le=100_000)] = 2_500  # beyond a pool's fee, to be worth their while
-    arbitrage_odds: _Odds = 96  # they are not always awake
+    arbitrage_margin_ppm: Annotated[int, Meta(ge=0, le=100_000)] = 50  # beyond a pool's fee, to be worth their while
+    arbitrage_odds: _Odds = 255  # they are hardly ever asleep, so that nobody else earns what is theirs
     liquidity_percent: Annotated[int, Meta(ge=5, le=400)] = 100  # of what a pool opened with: providers come and go
 
 
