@@ -10,6 +10,7 @@ import msgspec
 from order_engine.simulation.invariants import INVARIANTS, violations
 from order_engine.simulation.swarm import FAMILIES
 from order_engine.simulation.world import World
+from order_engine.venues.simulated.regimes import REGIMES
 
 ORDERS_PER_WORLD = 400
 COLLECT_EVERY = 20  # worlds; in between nothing is collected, a world dies as a whole
@@ -28,6 +29,7 @@ BRANCHES = (
     ),
     "confirmed after a lost answer",
     "confirmed over several pools",
+    *(f"market: {regime}" for regime in REGIMES),
     "routed over all pools",
     "says what it receives",
     "landed twice sent",

@@ -10,6 +10,7 @@ import msgspec
 
 from order_engine.simulation.dice import FACTOR, MASK, MILLION, STEP, Dice
 from order_engine.simulation.virtual_clock import VirtualClock
+from order_engine.venues.simulated.regimes import REGIMES
 
 FAMILIES = (
     "crash",
@@ -46,6 +47,7 @@ class Swarm(msgspec.Struct, frozen=True):
     commit_ms_max: int
     arrival_ms: int  # all orders arrive within this time
     attempts: int
+    regime: str  # of the rest of the market
 
     def rate(self, family: str) -> int:
         """How often per million chances."""
@@ -91,6 +93,7 @@ def draw(dice: Dice, families: tuple[str, ...] = FAMILIES) -> Swarm:
         commit_ms_max=dice.pick((1, 5, 200)),
         arrival_ms=dice.pick((500, 5_000, 20_000)),
         attempts=dice.pick((1, 1, 2, 2, 3)),
+        regime=dice.pick(("calm", *REGIMES)),
     )
 
 

@@ -40,6 +40,7 @@ from order_engine.simulation.virtual_clock import WALL_START_MS, VirtualClock
 from order_engine.venues.simulated.chain import NETWORK_FEE, SimulatedChain, Timing
 from order_engine.venues.simulated.genesis import VENUES, WALLET, genesis
 from order_engine.venues.simulated.ledger import State
+from order_engine.venues.simulated.regimes import REGIMES
 from order_engine.venues.simulated.venue import SimulatedVenue
 from order_engine.wallet import Wallet
 from order_engine.workers import Hands
@@ -156,7 +157,8 @@ class World:
         self.ledger = MemoryLedger(State(seed, 0, 0, _GENESIS.listings, _GENESIS.pools, balances, []))
         swarm = self.swarm
         timing = Timing(SLOT_MS, swarm.landing_slots_min, swarm.landing_slots_max, swarm.valid_slots)
-        self.chain = SimulatedChain(self.ledger, timing, self.clock)
+        self.chain = SimulatedChain(self.ledger, timing, self.clock, start=REGIMES[swarm.regime])
+        self.counts[f"market: {swarm.regime}"] += 1
         self.venues = [SimulatedVenue(name, self.chain, self.clock, 0) for name in VENUES]
         # ours, on disk
         self.store = Store()

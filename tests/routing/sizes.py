@@ -1,4 +1,4 @@
-"""From which order size on several pools pay more than one, in the default market: `python -m tests.routing.sizes [BLOCKS] [REGIME]`.
+"""From which order size on several pools pay more than one: `python -m tests.routing.sizes [BLOCKS] [REGIME]`.
 
 For every size the gain of the best route over the best single pool, net of nothing but fees, in basis points: in the market as it
 opens, and as it stands at many moments after that, with everybody else trading.
@@ -75,9 +75,8 @@ def main(blocks: int, regime: str) -> None:
             gains = [gain for gain, _ in found]
             swaps = sorted(count for _, count in found)[len(found) // 2]
             name = f"{pair[0]} to {pair[1]}"
-            sys.stdout.write(
-                f"{name:14} {usd:>9} USD {first:>13} {gains[len(gains) // 2]:>11.3f} {gains[len(gains) * 9 // 10]:>7.2f} {swaps:>7}\n"
-            )
+            middle, high = gains[len(gains) // 2], gains[len(gains) * 9 // 10]
+            sys.stdout.write(f"{name:14} {usd:>9} USD {first:>13} {middle:>11.3f} {high:>7.2f} {swaps:>7}\n")
 
 
 if __name__ == "__main__":
