@@ -11,7 +11,7 @@ from order_engine.routing.receipts import receipt_record
 from order_engine.tokens import TOKENS
 
 WORDS: dict[Reason, str] = {
-    "price": "its first unit pays less than the route's last",
+    "price": "its first unit pays no more than the route's last",
     "cost": "what it could add is less than a further swap costs",
     "cap": "a transaction has no room for a further swap",
     "rounding": "what it could add is lost in whole units",

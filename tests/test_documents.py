@@ -32,7 +32,12 @@ def _shell_lines(section: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "line", [line for part in ("Use it", "From your own program", "Prove it yourself") for line in _shell_lines(part)]
+    "line",
+    [
+        line
+        for part in ("Use it", "Routes with a proof", "From your own program", "Prove it yourself")
+        for line in _shell_lines(part)
+    ],
 )
 def test_what_the_readme_types_works(line: str, daemon: RunningDaemon) -> None:
     done = subprocess.run(

@@ -294,19 +294,16 @@ class World:
             self._outside(self._client.between(0, 4_000), self._cancel, order_id)
 
     def _bounded(self, request: OrderRequest) -> OrderRequest:
-        """The same with a floor of the user's own, a little below what the market pays now; or the other way round, with what he
+        """The same with a floor of the user's own, a little below what some venue pays now; or the other way round, with what he
         wants to receive and a ceiling of his own."""
-        offers = [
-            offer for offer in (offer_of(venue, request.ask) for venue in self.venues) if isinstance(offer, Quote)
-        ]
-        if not offers:
+        offer = offer_of(self._client.pick(self.venues), request.ask)
+        if not isinstance(offer, Quote):
             return request
-        most = max(offer.amount_out for offer in offers)
         if self._client.chance(300_000):
             self.counts["says what it receives"] += 1
             ceiling = request.amount_in * self._client.between(9_990, 10_300) // 10_000
-            return replace(request, amount_in=0, receive=most, max_in=max(ceiling, 1))
-        return replace(request, min_out=max(most * self._client.between(9_900, 10_010) // 10_000, 1))
+            return replace(request, amount_in=0, receive=offer.amount_out, max_in=max(ceiling, 1))
+        return replace(request, min_out=max(offer.amount_out * self._client.between(9_900, 10_010) // 10_000, 1))
 
     def _accept(self, answer: Order | Superseded) -> None:
         if isinstance(answer, Order):
