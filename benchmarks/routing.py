@@ -4,15 +4,20 @@ Pools are those of tests/routing/networks.py, out of fixed seeds, so that every 
 are microseconds per call, the median of ten parts. Building the pools is not part of them; seeing each pool as pieces is.
 """
 
+import itertools
 from collections.abc import Callable
+from functools import partial
 
 from benchmarks.daemon import CLOCK, Failed
 from benchmarks.report import Figure, Findings, Plan, percentile
 from order_engine.routes import NoPlan, Terms
 from order_engine.routes import Plan as Route
+from order_engine.routing.best import best_plan
 from order_engine.routing.certificate import bounds, certify, verify
 from order_engine.routing.hops import route_in
 from order_engine.routing.split import split_in, split_out
+from order_engine.venues.snapshot import Snapshot
+from tests.routing import markets
 from tests.routing.networks import CONSTANT_PRODUCT, MODELS, NOW, Question, question
 
 ABOUT = "the mathematics of routing"
@@ -35,8 +40,43 @@ def run(plan: Plan) -> Findings:
         timed("certificate check, 30 constant-product pools", 100, plan, calls * 5, [_bound(each) for each in thirty]),
         timed("the whole receipt, plan and digest too", None, plan, calls * 5, [_verify(each) for each in thirty]),
         timed("making that receipt", None, plan, calls, [_certify(each) for each in thirty]),
+        *_in_the_default_market(plan),
     ]
     return Findings(f"{len(SEEDS)} networks of each kind in turn, one process", figures)
+
+
+def _in_the_default_market(plan: Plan) -> list[Figure]:
+    """What an order's plan with its proof takes, over several pairs and sizes: at rest, and where the pools have moved."""
+    rest, world = markets.snapshot(markets.chain()), markets.moved(300)
+    blocks = []
+    for _ in range(8):
+        world.make_block()
+        blocks.append(markets.snapshot(world))
+    small, large = (1, 100), (10_000, 1_000_000)
+    calls = plan.size(20, 1)
+    fresh = itertools.count(rest.height + 1)
+    return [
+        timed("best plan in a market at rest, to 100 USD", 300, plan, calls * 10, _orders(rest, small)),
+        timed("the same from 10,000 USD on", None, plan, calls, _orders(rest, large)),
+        timed("the first one of a block", 1_500, plan, calls * 10, [lambda: _first(rest._replace(height=next(fresh)))]),
+        timed("best plan in a moved market, to 100 USD", 3_000, plan, calls, _orders(blocks[-1], small)),
+        timed("the same from 10,000 USD on in it", None, plan, calls, _orders(blocks[-1], large)),
+        timed("the first one of a block that moved", None, plan, calls, [partial(_first, each) for each in blocks]),
+    ]
+
+
+def _orders(pools: Snapshot, dollars: tuple[int, ...]) -> list[Callable[[], object]]:
+    """Each pair with each size."""
+    terms = Terms(max_legs=6, max_hops=3)
+    return [
+        partial(best_plan, pools, *pair, markets.units(pair[0], size), "in", terms)
+        for pair in markets.PAIRS
+        for size in dollars
+    ]
+
+
+def _first(pools: Snapshot) -> object:
+    return best_plan(pools, "SOL", "USDC", markets.units("SOL", 100), "in", Terms(max_legs=6, max_hops=3))
 
 
 def timed(name: str, at_most: float | None, plan: Plan, calls: int, questions: list[Callable[[], object]]) -> Figure:
@@ -72,7 +112,7 @@ def _route(asked: Question) -> Callable[[], object]:
 
 def _bound(asked: Question) -> Callable[[], object]:
     plan = _plan(route_in(asked.listings, asked.token_in, asked.token_out, asked.amount, NOW))
-    prices = certify(plan, asked.listings, NOW, 1).prices
+    prices = certify(plan, asked.listings, NOW, 1).proof.prices
     return lambda: bounds(asked.listings, plan, prices, NOW)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from order_engine.routing.network import Way
+from order_engine.routing.network import Way, ways_between
 
 Pairs = tuple[tuple[str, str], ...]  # the two tokens of every pool, in their order
 
@@ -78,6 +78,15 @@ def passed(pairs: Pairs, token_in: str, token_out: str) -> tuple[Passed, ...]:
         found.append(Passed(each.block, token, each.token))
         token = each.token
     return tuple(found)
+
+
+@lru_cache(maxsize=1_024)
+def too_far(pairs: Pairs, token_in: str, token_out: str, max_hops: int) -> frozenset[Way]:
+    """The ways in the blocks between two tokens that no path of so many hops comes by, nor a circle on one."""
+    near = set(ways_between(pairs, token_in, token_out, max_hops))
+    all_blocks = blocks(pairs)
+    ways = (way for each in passed(pairs, token_in, token_out) for way in all_blocks[each.block].ways)
+    return frozenset(way for way in ways if way not in near)
 
 
 def _components(pairs: Pairs) -> list[set[frozenset[str]]]:

@@ -25,16 +25,16 @@ high, per pool by a few 2^-64 of a unit times √(ν_out·b / ν_in·a), and is 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from math import isqrt
 
 import msgspec
 
 from order_engine.amounts import div_ceil, div_floor
-from order_engine.routes import FREE, SWAPS_PER_POOL, Leg, Plan, Terms
+from order_engine.routes import FREE, SWAPS_PER_POOL, Leg, Plan, Proof, Terms
 from order_engine.routing.network import Network
-from order_engine.routing.pieces import PIECES, Flat
+from order_engine.routing.pieces import PIECES, Flat, Piece
 from order_engine.venues.pool import SwapRefused
 from order_engine.venues.snapshot import AnyPool, Listing
 
@@ -58,25 +58,15 @@ _LIMIT = 1 << 200  # of a price: more says that the receipt is not one of ours
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """A plan and the proof of how good it is, as a plain value that can be written to JSON and checked again.
+    """A plan, the proof of how good it is, and the pools' states, as a plain value to be written to JSON and checked again.
 
-    `states` are the pools as they were at block `height`, `now` its unix seconds, `digest` their hash (`digest_of`), which a
-    chain can be asked about. `prices` are ν in parts of 2^64 of an output unit per unit of each token; tokens without one
-    count as worthless. `bound` is the most output that any plan can get (exact "in") or the least input (exact "out"),
-    `net_bound` the same less or plus the costs of `terms`; `gap_ppb` is how far the plan's amount is from the bound in
-    parts of 10^9 of the bound, rounded up.
+    `states` are the pools as they were at the block of the proof, whose `digest` a chain can be asked about. Tokens without
+    a price count as worthless.
     """
 
-    height: int
-    now: int
-    states: tuple[Listing, ...]
-    digest: str
-    terms: Terms
     plan: Plan
-    prices: dict[str, int]
-    bound: int
-    net_bound: int
-    gap_ppb: int
+    proof: Proof
+    states: tuple[Listing, ...]
 
 
 class Edge(msgspec.Struct, frozen=True, gc=False):
@@ -108,9 +98,8 @@ def certify(plan: Plan, listings: Iterable[Listing], now: int, height: int, term
     states = tuple(listings)
     prices = best_prices(states, plan, now)
     bound, net_bound = bounds(states, plan, prices, now, terms)
-    return Receipt(
-        height, now, states, digest_of(height, now, states), terms, plan, prices, bound, net_bound, _gap(plan, bound)
-    )
+    digest = digest_of(height, now, states)
+    return Receipt(plan, Proof(height, now, digest, terms, prices, bound, net_bound, gap_ppb(plan, bound)), states)
 
 
 def best_prices(listings: Sequence[Listing], plan: Plan, now: int) -> dict[str, int]:
@@ -134,7 +123,11 @@ def bounds(
     listings: Iterable[Listing], plan: Plan, prices: dict[str, int], now: int, terms: Terms = FREE
 ) -> tuple[int, int]:
     """(bound, net bound) of every plan for the question that `plan` answers, at these prices."""
-    edges = edges_of(listings, prices, now)
+    return bounds_from(edges_of(listings, prices, now), plan, prices, terms)
+
+
+def bounds_from(edges: Sequence[Edge], plan: Plan, prices: Mapping[str, int], terms: Terms) -> tuple[int, int]:
+    """The same from what all pools that have any are worth at these prices."""
     gains = [edge.gain for edge in edges]
     price_in = prices[plan.token_in]
     if plan.exact == "in":
@@ -184,17 +177,26 @@ def edges_of(listings: Iterable[Listing], prices: dict[str, int], now: int) -> l
 
 def edge_of(state: AnyPool, a_to_b: bool, price_in: int, price_out: int, now: int) -> Edge:
     """What a pool is worth to a trader in one direction at these prices."""
+    return edge_through(PIECES[type(state)](state, a_to_b, now), price_in, price_out)
+
+
+def edge_through(pieces: Iterable[Piece], price_in: int, price_out: int, unsure: int | None = None) -> Edge:
+    """The same from the pieces. With `unsure` it ends with the first piece after so many that has no worth (`pieces.unsure`)."""
     total = rate = 0
-    for piece in PIECES[type(state)](state, a_to_b, now):
+    for number, piece in enumerate(pieces):
         if isinstance(piece, Flat):
             left, right = price_out * piece.price_num, price_in * piece.price_den
             if left <= right:
+                if unsure is not None and number >= unsure:
+                    break
                 continue
             total += div_ceil((left - right) * piece.out_num, piece.price_num * piece.out_den)
         else:
             paid, taken = price_out * piece.out_num, price_in * piece.in_num  # over out_den and in_den: ν·b and ν·a
             left, right = paid * piece.in_den, taken * piece.out_den  # the same, over both
             if left <= right:
+                if unsure is not None and number >= unsure:
+                    break
                 continue
             end_num, end_den = piece.end_num, piece.end_den
             if end_den and left * end_den * end_den > right * end_num * end_num:  # it pays to take the whole piece
@@ -209,9 +211,19 @@ def edge_of(state: AnyPool, a_to_b: bool, price_in: int, price_out: int, now: in
     return Edge(total, rate) if total else _NOTHING
 
 
-def digest_of(height: int, now: int, states: Sequence[Listing]) -> str:
-    """SHA-256 of the block's height and time and the pools' states in their JSON form."""
-    return sha256(msgspec.json.encode((height, now, states))).hexdigest()
+def digest_of(height: int, now: int, states: Iterable[Listing]) -> str:
+    """SHA-256, in hex, of the block's height and time and of what `state_hash` makes of every pool, in their order."""
+    return digest_of_hashes(height, now, map(state_hash, states))
+
+
+def digest_of_hashes(height: int, now: int, hashes: Iterable[bytes]) -> str:
+    """The same from hashes that are known already: a block changes few of its pools."""
+    return sha256(b"%d %d " % (height, now) + b"".join(hashes)).hexdigest()
+
+
+def state_hash(listing: Listing) -> bytes:
+    """SHA-256 of a pool's names, tokens and state in their JSON form."""
+    return sha256(msgspec.json.encode(listing)).digest()
 
 
 def verify(receipt: Receipt) -> list[Problem]:
@@ -220,29 +232,28 @@ def verify(receipt: Receipt) -> list[Problem]:
     What nobody can see from the receipt alone is whether the states were those of the block: ask the chain for `digest`.
     """
     try:
-        return _problems(receipt)
+        return _problems(receipt.plan, receipt.proof, receipt.states)
     except (ArithmeticError, LookupError, ValueError, SwapRefused) as error:  # states that no pool can be in
         return [Problem("states", f"they are no pools' states: {type(error).__name__}: {error}")]
 
 
-def _problems(receipt: Receipt) -> list[Problem]:
-    plan, problems = receipt.plan, []
-    if receipt.digest != digest_of(receipt.height, receipt.now, receipt.states):
+def _problems(plan: Plan, proof: Proof, states: Sequence[Listing]) -> list[Problem]:
+    problems, now, terms, prices = [], proof.now, proof.terms, proof.prices
+    if proof.digest != digest_of(proof.height, now, states):
         problems.append(Problem("states", "the states, the block's height or its time are not those of the digest"))
-    if flaw := flaw_of(plan, receipt.states, receipt.now, receipt.terms):
+    if flaw := flaw_of(plan, states, now, terms):
         problems.append(Problem("plan", flaw))
-    prices = receipt.prices
     if prices.get(plan.token_out) != PRICE_ONE or not all(0 <= price < _LIMIT for price in prices.values()):
         return [*problems, Problem("prices", "prices must be 2^64 for the output token, and none below 0")]
     if plan.token_in not in prices:
         return [*problems, Problem("prices", f"there is none for {plan.token_in}")]
-    bound, net_bound = bounds(receipt.states, plan, prices, receipt.now, receipt.terms)
-    if bound != receipt.bound:
-        problems.append(Problem("bound", f"it is {bound}, not {receipt.bound}"))
-    if net_bound != receipt.net_bound:
-        problems.append(Problem("net_bound", f"it is {net_bound}, not {receipt.net_bound}"))
-    if (gap := _gap(plan, bound)) != receipt.gap_ppb:
-        problems.append(Problem("gap_ppb", f"it is {gap}, not {receipt.gap_ppb}"))
+    bound, net_bound = bounds(states, plan, prices, now, terms)
+    if bound != proof.bound:
+        problems.append(Problem("bound", f"it is {bound}, not {proof.bound}"))
+    if net_bound != proof.net_bound:
+        problems.append(Problem("net_bound", f"it is {net_bound}, not {proof.net_bound}"))
+    if (gap := gap_ppb(plan, bound)) != proof.gap_ppb:
+        problems.append(Problem("gap_ppb", f"it is {gap}, not {proof.gap_ppb}"))
     return problems
 
 
@@ -288,7 +299,7 @@ def _said(leg: Leg) -> str:
     return f"{leg.amount_in} for {leg.amount_out}"
 
 
-def _gap(plan: Plan, bound: int) -> int:
+def gap_ppb(plan: Plan, bound: int) -> int:
     """How far a plan is from its bound in parts of 10^9 of the bound, rounded up."""
     distance = bound - plan.amount_out if plan.exact == "in" else plan.amount_in - bound
     return div_ceil(distance * GAP_ONE, bound) if bound else GAP_ONE

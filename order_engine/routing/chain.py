@@ -8,7 +8,10 @@ from collections.abc import Collection
 
 from order_engine.routing.blocks import passed
 from order_engine.routing.market import Market
-from order_engine.routing.network import Flow, Network, Solution, Way
+from order_engine.routing.network import STAGES, Flow, Network, Solution, Way
+
+_NEAR = (STAGES[0], (1e-7, 1e-8))  # from prices nearby: a single stage, as fine as whole units need it
+_NOISE = 1e-9  # of the whole: what a coarse stage lets through where nothing should go
 
 _Key = tuple[int, float, frozenset[Way]]
 
@@ -51,7 +54,9 @@ class Chain:
                 [flow._replace(worth=flow.worth * scale) for flow in solution.flows] if scale != 1 else solution.flows
             )
             scale = prices[each.entry if exact_in else each.exit]
-        return Solution(prices, flows, found[numbers[-1] if exact_in else 0].value)
+        value = found[numbers[-1] if exact_in else 0].value
+        source, least = self.market.source, _NOISE * abs(value)
+        return Solution(prices, [flow for flow in flows if flow[2] * prices[source(flow[:2])] > least], value)
 
     def _block(self, number: int, amount: float, exact_in: bool, without: Collection[Way]) -> Solution | None:
         network = self.networks[number]
@@ -59,7 +64,7 @@ class Chain:
         key = (number, amount, left_out)
         if key not in self._solved:
             near = self._near.get(number)
-            solution = network.solve(amount, exact_in, left_out, near)
+            solution = network.solve(amount, exact_in, left_out, near, _NEAR)
             if solution is None and near is not None:
                 solution = network.solve(amount, exact_in, left_out)
             self._solved[key] = solution

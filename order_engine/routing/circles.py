@@ -35,10 +35,10 @@ class Circle(NamedTuple):
             amounts=self.amounts[at:] + self.amounts[:at],
         )
 
-    def gained(self, held: float) -> float:
-        """About what it gains with so much of its first token to run it: a parabola up to its best amount."""
-        share = min(held / self.amounts[0], 1.0)
-        return self.amounts[0] * share * (self.rate - share * (self.rate - self.gain))
+    def gained(self, held: float, seen: Mapping[Way, Seen]) -> float:
+        """About what it gains with so much of its first token to run it, but no more than is best."""
+        amount = min(held, self.amounts[0])
+        return _run(amount, self.ways, seen)[1] - amount
 
 
 def circles_among(firsts: Mapping[Way, float], seen: Mapping[Way, Seen], listings: Sequence[Listing]) -> list[Circle]:

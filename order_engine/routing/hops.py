@@ -9,8 +9,9 @@ Where pools disagree by more than their fees, the best route also trades them ag
 runs once from a token that it holds, as far as it holds enough, before it goes on with more of it.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from order_engine.routes import FREE, SWAPS_PER_POOL, Leg, NoPlan, Plan, Terms
 from order_engine.routing.network import Flow, Network, Solution, Way
@@ -19,6 +20,9 @@ from order_engine.venues.pool import Pool, Swap, SwapRefused
 from order_engine.venues.snapshot import Listing, ends
 
 _TRIFLE = 1e-7  # of what is at stake; a tenth of a hundredth of a basis point
+_STEPS = (8, 12, 16, 20)  # binary places of a leg's share by which shares are moved
+_MOVES = 8  # of one size at most
+_EVENED = 8  # legs at most: with more it would take longer than the search
 _NARROWER = 40  # networks tried at most, each with less in it, when costs, caps or refusals leave pools out
 
 
@@ -26,14 +30,14 @@ def route_in(
     listings: Iterable[Listing], token_in: str, token_out: str, amount_in: int, now: int, terms: Terms = FREE
 ) -> Plan | NoPlan:
     """The plan that sells exactly `amount_in` for the most output net of costs."""
-    return _Routing(listings, token_in, token_out, amount_in, now, terms, True).plan()
+    return Routing(listings, token_in, token_out, amount_in, now, terms, True).plan()
 
 
 def route_out(
     listings: Iterable[Listing], token_in: str, token_out: str, amount_out: int, now: int, terms: Terms = FREE
 ) -> Plan | NoPlan:
     """The plan that buys exactly `amount_out` for the least input including costs. Circles are not part of it."""
-    return _Routing(listings, token_in, token_out, amount_out, now, terms, False).plan()
+    return Routing(listings, token_in, token_out, amount_out, now, terms, False).plan()
 
 
 class Blocked(NamedTuple):
@@ -43,7 +47,21 @@ class Blocked(NamedTuple):
     refused: bool = False
 
 
-class _Routing:
+class Searched(Protocol):
+    """What is asked for prices: a `network.Network`, or something that answers like it."""
+
+    ways: list[Way]
+
+    def solve(
+        self, amount: float, exact_in: bool, without: Collection[Way] = (), start: dict[str, float] | None = None
+    ) -> Solution | None:
+        """See `network.Network.solve`."""
+
+    def ease(self, way: Way) -> bool:
+        """See `network.Network.ease`."""
+
+
+class Routing:
     """One question while it is being answered. `exact_in` says which side of the swaps is given."""
 
     def __init__(
@@ -75,14 +93,14 @@ class _Routing:
             if plan is not None and (best is None or plan.net > best.net):
                 best = plan
         if best is not None:
-            return best
+            return self.evened(best, network)
         if isinstance(direct, NoPlan) and direct.reason == "too_small":
             return direct
         return NoPlan("too_large", f"the pools from {self.token_in} to {self.token_out} do not hold as much")
 
     # Several paths at once
 
-    def spread(self, network: Network) -> list[Plan]:
+    def spread(self, network: Searched) -> list[Plan]:
         """Plans over the whole network, then over ever fewer ways through it while costs or caps ask for fewer."""
         plans: list[Plan] = []
         without: set[Way] = set()
@@ -112,7 +130,7 @@ class _Routing:
         Without a way at least its worth is lost. So where all are worth their costs no narrower network need be tried.
         """
         prices, terms, cost = solution.prices, self.terms, self.terms.leg_cost
-        flows = sorted(solution.flows, key=lambda flow: flow.worth)
+        flows = self.by_loss(solution)
         beyond = 0 if terms.max_legs is None else legs - terms.max_legs
         found: list[Way] = []
         for number, flow in enumerate(flows[:-1]):
@@ -123,6 +141,25 @@ class _Routing:
             if hopeless or surplus or (not found and (flow.worth < cost or beyond > 0)):
                 found.append((flow.listing, flow.a_to_b))
         return found
+
+    def by_loss(self, solution: Solution) -> list[Flow]:
+        """The flows by what is lost without them, the least first.
+
+        One through which most of all goes, and which is alone between its tokens, would only be replaced by another there.
+        """
+        prices, many = solution.prices, Counter(self.tokens_of(flow) for flow in solution.flows)
+        most = abs(solution.value) / 2
+
+        def loss(flow: Flow) -> float:
+            pair = self.tokens_of(flow)
+            carried = flow.amount_in * prices[pair[0]]
+            return carried if many[pair] == 1 and carried > most else flow.worth
+
+        return sorted(solution.flows, key=loss)
+
+    def tokens_of(self, flow: Flow) -> tuple[str, str]:
+        """What is sold and what is bought."""
+        return ends(self.listings[flow.listing], flow.a_to_b)
 
     def settle(self, solution: Solution) -> list[Leg] | Blocked:
         """The legs in whole units and in the order in which they run, or what stands in their way."""
@@ -143,19 +180,19 @@ class _Routing:
         if depth > self.terms.max_hops:
             return Blocked(self.too_deep(left))
         if self.exact_in:
-            return self.settle_in(solution, wanted, left, circles, order)
+            return self.settle_in(solution.prices, wanted, left, circles, order)
         return self.settle_out(wanted, order)
 
     def settle_in(
         self,
-        solution: Solution,
+        prices: Mapping[str, float],
         wanted: Mapping[Way, Flow],
         left: Mapping[Way, float],
         circles: Sequence[tuple[list[Way], float]],
         order: Sequence[str],
     ) -> list[Leg] | Blocked:
         """Token by token: circles first, then everything that is there of it goes on in the wanted proportions."""
-        course = _Course(self.listings, self.now)
+        course = Course(self.listings, self.now)
         course.held[self.token_in] = self.amount
         waiting = list(circles)
         for token in order:
@@ -163,7 +200,7 @@ class _Routing:
                 if course.held.get(token, 0):
                     waiting.remove((circle, part))
                     start = next(number for number, way in enumerate(circle) if self.source(way) == token)
-                    price = solution.prices[token]
+                    price = prices[token]
                     cost = int(self.terms.leg_cost * len(circle) / price)
                     course.run([*circle[start:], *circle[:start]], part / price, cost)
             if token == self.token_out:
@@ -284,6 +321,60 @@ class _Routing:
                 best = plan if best is None or plan.net > best.net else best
         return best
 
+    # Unit by unit
+
+    def evened(self, plan: Plan, network: Network) -> Plan:
+        """The plan with shares moved between its legs out of one token, in ever smaller steps, while that pays more than units.
+
+        Floats see flat pieces as a little sloped and stop some parts of 10^9 before the best; whole swaps see the rest.
+        Where there are only endless curves floats see all of it. Plans with circles or many legs, and
+        exact-out, stay as they are.
+        """
+        pools = {(leg.dex, leg.pool) for leg in plan.legs}
+        if not self.exact_in or len(pools) < len(plan.legs) or not 2 <= len(plan.legs) <= _EVENED:
+            return plan
+        places = {(each.dex, each.pool): number for number, each in enumerate(self.listings)}
+        ways = []
+        for leg in plan.legs:
+            number = places[leg.dex, leg.pool]
+            ways.append((number, leg.token_in == self.listings[number].token_a))
+        if all(way in network.simple for way in ways):
+            return plan
+        last = {self.source(way): number for number, way in enumerate(ways)}  # of each token's legs: it takes the rest
+        for number, way in enumerate(ways):
+            if last[self.source(way)] != number:
+                for bits in _STEPS:
+                    plan = self.moved(plan, ways, number, bits)
+        return plan
+
+    def moved(self, plan: Plan, ways: Sequence[Way], number: int, bits: int) -> Plan:
+        """The plan with so many 2^-`bits` of one leg's share given to or taken from its token's last one as pay more."""
+        step = plan.legs[number].amount_in >> bits
+        for change in (step, -step) if step else ():
+            begun = plan
+            for _ in range(_MOVES):
+                shares = [leg.amount_in for leg in plan.legs]
+                shares[number] += change
+                other = self.run(ways, shares)
+                if other is None or other.net <= plan.net + len(ways):  # by less than rounding makes of nothing
+                    break
+                plan = other
+            if plan is not begun:
+                break
+        return plan
+
+    def run(self, ways: Sequence[Way], shares: Sequence[int]) -> Plan | None:
+        """The plan that sells about these shares, the last leg out of a token all that there is; None where that fails."""
+        course = Course(self.listings, self.now)
+        course.held[self.token_in] = self.amount
+        last = {self.source(way): number for number, way in enumerate(ways)}
+        for number, way in enumerate(ways):
+            held = course.held.get(self.source(way), 0)
+            share = held if last[self.source(way)] == number else shares[number]
+            if not 0 < share <= held or not course.swap(way, share):
+                return None
+        return self.as_plan(course.legs)
+
     def as_plan(self, legs: Sequence[Leg]) -> Plan:
         """The plan of legs in the order in which they run."""
         taken = sum(leg.amount_in for leg in legs if leg.token_in == self.token_in)
@@ -294,7 +385,7 @@ class _Routing:
         return Plan("in" if self.exact_in else "out", self.token_in, self.token_out, taken, paid, cost, tuple(legs))
 
 
-class _Course:
+class Course:
     """Swaps one after the other: what is held of each token, the pools as they are by then, and the legs so far."""
 
     def __init__(self, listings: Sequence[Listing], now: int) -> None:

@@ -5,15 +5,20 @@ made when it is first asked for. One thread at a time: what is kept is filled in
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
-from order_engine.routing.blocks import blocks, hanging, passed
+from order_engine.routes import Terms
+from order_engine.routing.blocks import blocks, hanging
 from order_engine.routing.certificate import PRICE_ONE, Edge, digest_of_hashes, edge_through, state_hash
 from order_engine.routing.circles import Circle, circles_among
 from order_engine.routing.network import Ladder, Network, Seen, Way, seen
 from order_engine.routing.pieces import Curve, Piece, moment, remembered, unsure
+from order_engine.routing.walks import Onward, Walk, at_the_margin, best_walk
 from order_engine.venues.snapshot import Listing, Snapshot
 
+_DEEP = 1e30  # of a pool that any amount leaves as it is
+_BLUR_X64 = PRICE_ONE >> 30
 _SURELY = 1 + 1e-9  # prices that differ by more, differ in integers too
 
 
@@ -49,12 +54,17 @@ class Known(NamedTuple):
     sells_b: Side
 
 
-class Rest(NamedTuple):
-    """Prices in one token's units at which, after all circles, nothing can be gained, and what pools are worth at them."""
+class Priced(NamedTuple):
+    """Prices in one token's units, in floats and as a proof has them, and what all pools are worth at them."""
 
     prices: Mapping[str, float]
     prices_x64: dict[str, int]
     edges: list[Edge]
+
+    @property
+    def circles(self) -> bool:
+        """Whether some pool gains by more than what rounding prices makes of nothing."""
+        return any(edge.rate > _BLUR_X64 for edge in self.edges)
 
 
 class Market:
@@ -62,7 +72,8 @@ class Market:
 
     def __init__(self, snapshot: Snapshot, before: "Market | None" = None) -> None:
         self.snapshot, self.listings, self.now = snapshot, snapshot.listings, snapshot.now
-        self.pools = [self._known(each, before) for each in snapshot.listings]
+        by_state = {id(pool.listing.state): pool for pool in before.pools} if before else {}
+        self.pools: list[Known] = [self._known(each, by_state.get(id(each.state))) for each in snapshot.listings]
         self.sides = {(number, True): pool.sells_a for number, pool in enumerate(self.pools)}
         self.sides |= {(number, False): pool.sells_b for number, pool in enumerate(self.pools)}
         self.seen: Mapping[Way, Seen] = {way: side.seen for way, side in self.sides.items()}
@@ -70,26 +81,23 @@ class Market:
         self.pairs = tuple((each.token_a, each.token_b) for each in snapshot.listings)
         self.blocks = blocks(self.pairs)
         self._networks: dict[tuple[int, str, str], Network] = {}
-        self._rests: dict[str, Rest] = {}
+        self._rests: dict[str, Priced] = {}
         self._blocks_at_rest: dict[tuple[int, str], dict[str, float]] = {}
         self._circles: dict[int, list[Circle]] = {}
-        self._paths: dict[tuple[str, str, int], tuple[float, list[Way]] | None] = {}
+        self._walks: dict[tuple[str, str, int | None, int], Walk | None] = {}
+        self._onward: Onward | None = None
+        self._firsts: Mapping[Way, Seen] = {}
         if before is not None and before.pairs == self.pairs:
             self._take_over(before)
 
-    def _known(self, listing: Listing, before: "Market | None") -> Known:
+    def _known(self, listing: Listing, then: Known | None) -> Known:
         """The pool as it was known before if it is still the same, or else all of it anew."""
-        then = before._by_state.get(id(listing.state)) if before else None
         same = then is not None and then.listing.state is listing.state and then.listing[:4] == listing[:4]
         at = moment(listing.state, self.now)
         if then is not None and same and then.moment == at:
             return then
         hashed = then.hash if then is not None and same else state_hash(listing)
         return Known(listing, at, hashed, Side(listing, True, self.now), Side(listing, False, self.now))
-
-    @property
-    def _by_state(self) -> dict[int, Known]:
-        return {id(pool.listing.state): pool for pool in self.pools}
 
     def _take_over(self, before: "Market") -> None:
         """What is known of blocks of pools of which none has changed."""
@@ -133,13 +141,26 @@ class Market:
         source, target = self.source(way), self.target(way)
         return target in prices and self.sides[way].top * prices[target] > prices.get(source, 0.0) * _SURELY
 
-    def rest(self, token: str) -> Rest:
-        """All prices in one token before any order."""
+    def after(self, walk: Walk, token_in: str, token_out: str) -> Priced:
+        """All pools at the prices that a further unit of the walk gets."""
+        _, margins = at_the_margin(walk, self.seen)
+        by_pair = {(self.source(way), self.target(way)): way for way in walk.ways}  # the last ones are the path's
+        prices = {token_out: 1.0}
+        for source, target in reversed(list(pairwise(walk.path))):
+            prices[source] = prices[target] * margins[by_pair[source, target]]
+        return self.priced(token_in, token_out, prices)
+
+    def rest(self, token: str) -> Priced:
+        """All prices in one token before any order: where circles pay, after them."""
         if token not in self._rests:
-            prices = self.spread_out(token, {token: 1.0})
-            prices_x64 = in_x64(prices, token)
-            self._rests[token] = Rest(prices, prices_x64, self.edges(prices_x64))
+            self._rests[token] = self.priced(token, token, {token: 1.0})
         return self._rests[token]
+
+    def priced(self, token_in: str, token_out: str, prices: dict[str, float]) -> Priced:
+        """All pools at some prices, those of one block among them, and of all other tokens as they are at rest."""
+        prices = self.spread_out(token_in, prices)
+        prices_x64 = in_x64(prices, token_out)
+        return Priced(prices, prices_x64, self.edges(prices_x64))
 
     def spread_out(self, root: str, prices: dict[str, float]) -> dict[str, float]:
         """Some prices, and those of all further tokens as they are at rest beside them."""
@@ -162,31 +183,47 @@ class Market:
                 found.append(edge)
         return found
 
-    def first_path(self, token_in: str, token_out: str, max_hops: int) -> tuple[float, list[Way]] | None:
-        """The path, no token twice, on which a first unit gets most, and how much that is."""
-        key = (token_in, token_out, max_hops)
-        if key not in self._paths:
-            self._paths[key] = self._first_path(token_in, token_out, max_hops)
-        return self._paths[key]
+    @property
+    def onward(self) -> Onward:
+        """From each token to each other one its ways, those with the best first price first."""
+        if self._onward is None:
+            found: dict[str, dict[str, list[tuple[float, Way]]]] = {}
+            for way, side in self.sides.items():
+                if (first := side.first()) > 0:
+                    found.setdefault(self.source(way), {}).setdefault(self.target(way), []).append((first, way))
+            self._onward = {
+                source: tuple((target, tuple(sorted(ways, reverse=True))) for target, ways in targets.items())
+                for source, targets in found.items()
+            }
+        return self._onward
 
-    def _first_path(self, token_in: str, token_out: str, max_hops: int) -> tuple[float, list[Way]] | None:
-        best: tuple[float, list[Way]] | None = None
-        ways = [way for each in passed(self.pairs, token_in, token_out) for way in self.blocks[each.block].ways]
-        reached: dict[str, tuple[float, list[Way]]] = {token_in: (1.0, [])}
-        for _ in range(max_hops):
-            further: dict[str, tuple[float, list[Way]]] = {}
-            for way in ways:
-                source, target = self.source(way), self.target(way)
-                if source not in reached or source == token_out or target == token_in:
-                    continue
-                worth, path = reached[source]
-                worth *= self.sides[way].first()
-                if worth > further.get(target, (0.0,))[0] and all(self.source(each) != target for each in path):
-                    further[target] = worth, [*path, way]
-            reached = further
-            if token_out in reached and (best is None or reached[token_out][0] > best[0]):
-                best = reached[token_out]
-        return best
+    def walk(self, token_in: str, token_out: str, terms: Terms) -> Walk | None:
+        """The walk on which a first unit gets most; costs do not count."""
+        key = (token_in, token_out, terms.max_legs, terms.max_hops)
+        if key not in self._walks:
+            self._walks[key] = best_walk(self.onward, self.firsts, token_in, token_out, 1.0, _free(terms))
+        return self._walks[key]
+
+    @property
+    def firsts(self) -> Mapping[Way, Seen]:
+        """Every way as if it paid for any amount what it pays for a first unit."""
+        if not self._firsts:
+            self._firsts = {way: (_DEEP, _DEEP * side.first(), 0.0) for way, side in self.sides.items()}
+        return self._firsts
+
+    def nothing_pays_more(self, walk: Walk, token_in: str, token_out: str, terms: Terms, enough: float) -> bool:
+        """Whether a further unit on any other walk would get less, or relatively no more than `enough` above it."""
+        margin, prices = at_the_margin(walk, self.seen)
+        ways = set(walk.ways)
+        onward = dict(self.onward)
+        for token in {self.source(way) for way in ways}:
+            onward[token] = tuple(
+                (target, tuple(sorted(((prices.get(way, first), way) for first, way in choice), reverse=True)))
+                for target, choice in onward[token]
+            )
+        there = {**self.firsts, **{way: (_DEEP, _DEEP * price, 0.0) for way, price in prices.items()}}
+        other = best_walk(onward, there, token_in, token_out, 1.0, _free(terms))
+        return other is not None and other.paid <= margin * (1 + enough)
 
     def circles(self, token: str) -> list[Circle]:
         """Circles that gain something and go through a token."""
@@ -198,6 +235,10 @@ class Market:
                     self._circles[number] = circles_among(firsts, self.seen, self.listings)
                 found += [each for each in self._circles[number] if token in each.tokens]
         return found
+
+
+def _free(terms: Terms) -> Terms:
+    return Terms(max_legs=terms.max_legs, max_hops=terms.max_hops)
 
 
 def in_x64(prices: Mapping[str, float], token_out: str) -> dict[str, int]:

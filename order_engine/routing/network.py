@@ -8,8 +8,8 @@ get a slight slope, which is made slighter in stages.
 Floats throughout: what comes out chooses where to look, and is never an amount.
 """
 
-from bisect import bisect_left
-from collections.abc import Collection, Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import inf, sqrt
 from typing import NamedTuple
 
@@ -51,7 +51,19 @@ class Solution(NamedTuple):
 class Ladder:
     """The pieces of one direction in floats, as far as they were needed, each with what goes before it."""
 
-    __slots__ = ("_pieces", "_source", "amount", "before", "ends", "half", "size", "steps", "top")
+    __slots__ = (
+        "_full_in",
+        "_full_out",
+        "_pieces",
+        "_source",
+        "amount",
+        "before",
+        "ends",
+        "half",
+        "size",
+        "steps",
+        "top",
+    )
 
     def __init__(self, source: Iterable[Piece]) -> None:
         self._source = iter(source)
@@ -62,13 +74,17 @@ class Ladder:
         self.steps: list[tuple[float, float, float, float]] = []
         self.ends: list[float] = []  # minus the price at which each piece is full
         self.before: list[tuple[float, float]] = [(0.0, 0.0)]
+        self._full_in, self._full_out = [0.0], [0.0]  # by all pieces before each, as they are
 
     def slope(self, half: float, amount: float) -> None:
         """Gives flat pieces this relative slope to either side of their price, less where the next one is nearer.
 
         Pieces larger than `amount`, about what may be traded, reach further down in proportion: it is for the amount that
-        the slope is to be so slight, and floats must be able to tell apart what it does.
+        the slope is to be so slight, and floats must be able to tell apart what it does. About: what was made for an amount
+        serves for twice or half as much.
         """
+        if half == self.half and 0.5 <= amount / self.amount <= 2:
+            return
         self.half, self.amount = half, amount
         self.steps, self.ends, self.before = [], [], [(0.0, 0.0)]
         if self._read(0):
@@ -78,6 +94,21 @@ class Ladder:
     def first(self) -> float:
         """The best price, 0 where there is nothing."""
         return self._pieces[0][0] if self._read(0) else 0.0
+
+    def sold(self, amount: float) -> tuple[float, float]:
+        """What `amount` gets by the pieces as they are, and what the next unit would: 0 where it is all gone."""
+        while self._full_in[-1] <= amount and self._read(len(self._full_in) - 1):
+            price, _, a, b, full_in = self._pieces[len(self._full_in) - 1]
+            self._full_out.append(self._full_out[-1] + (b * full_in / (a + full_in) if a else price * full_in))
+            self._full_in.append(self._full_in[-1] + full_in)
+        number = bisect_right(self._full_in, amount) - 1
+        out, amount = self._full_out[number], amount - self._full_in[number]
+        if not self._read(number):
+            return out, 0.0
+        price, _, a, b, _ = self._pieces[number]
+        if a:
+            return out + b * amount / (a + amount), a * b / (a + amount) ** 2
+        return out + price * amount, price
 
     def _read(self, number: int) -> bool:
         """Whether there is such a piece; if so it is known from now on."""
@@ -137,23 +168,46 @@ class Ladder:
         return into * size, out * size, full_in * level / span * size
 
 
-class Network:
-    """Pools between two tokens and all on the way, in floats: pools that are one curve apart from those in pieces."""
+Seen = tuple[float, float, float] | Ladder  # a pool's direction in floats: a, b, √ab where it is one curve
 
-    def __init__(self, listings: Sequence[Listing], token_in: str, token_out: str, max_hops: int, now: int) -> None:
+
+def seen(source: Iterable[Piece]) -> Seen:
+    """A pool's direction as the network sees it, out of its pieces."""
+    if type(source) is tuple and source and type(source[0]) is Curve and not source[0].end_den:
+        piece = source[0]
+        a, b = piece.in_num / piece.in_den, piece.out_num / piece.out_den
+        return a, b, sqrt(a * b)
+    return Ladder(source)
+
+
+class Network:
+    """Pools between two tokens and all on the way, in floats: pools that are one curve apart from those in pieces.
+
+    `known` is how the pools are seen, where that is known already, and then `ways` are the ones that count.
+    """
+
+    def __init__(
+        self,
+        listings: Sequence[Listing],
+        token_in: str,
+        token_out: str,
+        max_hops: int,
+        now: int,
+        ways: Sequence[Way] | None = None,
+        known: Mapping[Way, Seen] | None = None,
+    ) -> None:
         self.listings, self.token_in, self.token_out = listings, token_in, token_out
-        self.ways = _ways(listings, token_in, token_out, max_hops)
+        pairs = [(each.token_a, each.token_b) for each in listings]
+        self.ways = ways_between(pairs, token_in, token_out, max_hops) if ways is None else list(ways)
         self.tokens = sorted({token for number, _ in self.ways for token in listings[number][2:4]})
-        self.simple: dict[Way, tuple[float, float, float]] = {}  # a, b, √ab of pools that are one curve
+        self.simple: dict[Way, tuple[float, float, float]] = {}
         self.ladders: dict[Way, Ladder] = {}
         for way in self.ways:
-            source = remembered(listings[way[0]].state, way[1], now)
-            if type(source) is tuple and source and type(source[0]) is Curve and not source[0].end_den:
-                piece = source[0]
-                a, b = piece.in_num / piece.in_den, piece.out_num / piece.out_den
-                self.simple[way] = (a, b, sqrt(a * b))
+            found = known[way] if known else seen(remembered(listings[way[0]].state, way[1], now))
+            if type(found) is Ladder:
+                self.ladders[way] = found
             else:
-                self.ladders[way] = Ladder(source)
+                self.simple[way] = found  # type: ignore[assignment]
 
     def first_price(self, way: Way) -> float:
         """What the first unit gets, out per in."""
@@ -176,10 +230,12 @@ class Network:
         exact_in: bool,
         without: Collection[Way] = (),
         start: dict[str, float] | None = None,
+        stages: Sequence[tuple[float, float]] = STAGES,
     ) -> Solution | None:
         """The prices of least g for an amount in (or out), without some ways; None where the pools do not hold as much.
 
-        Prices are relative to the output token for exact-in, to the input token for exact-out. `start`: prices nearby.
+        Prices are relative to the output token for exact-in, to the input token for exact-out. `start`: prices nearby, from
+        which the first of the stages is not needed.
         """
         fixed, moved = (self.token_out, self.token_in) if exact_in else (self.token_in, self.token_out)
         ways = [way for way in self.ways if way not in without]
@@ -192,7 +248,7 @@ class Network:
         problem = _Problem(self, ways, [*tokens, fixed], tokens.index(moved), amount if exact_in else -amount)
         prices = [begin[token] / begin[fixed] for token in [*tokens, fixed]]
         first, best = prices[problem.moved], None
-        for half, done in STAGES[1 if start else 0 :] if problem.sloped else STAGES[-1:]:
+        for half, done in stages[1 if start else 0 :] if problem.sloped else stages[-1:]:
             problem.slope(half, prices)
             prices = descend(problem.look, prices, range(len(tokens)), done)
             if not _NEVER < prices[problem.moved] / first < 1 / _NEVER:
@@ -203,6 +259,20 @@ class Network:
             if abs(left) <= max(_LEFT * abs(amount), _BLUR * traded):
                 best = Solution(dict(zip([*tokens, fixed], prices, strict=True)), flows, value)
         return best
+
+    def at_rest(self) -> dict[str, float]:
+        """Prices relative to the output token at which nothing is left to be gained, before anything is sold.
+
+        Where pools disagree they are those after all circles.
+        """
+        begin = self.first_prices(self.ways, True)
+        tokens = [token for token in self.tokens if token in begin and token != self.token_out]
+        problem = _Problem(self, self.ways, [*tokens, self.token_out], len(tokens), 0.0)
+        prices = [begin[token] / begin[self.token_out] for token in [*tokens, self.token_out]]
+        for half, done in STAGES if problem.sloped else STAGES[-1:]:
+            problem.slope(half, prices)
+            prices = descend(problem.look, prices, range(len(tokens)), done)
+        return dict(zip([*tokens, self.token_out], prices, strict=True))
 
     def source(self, flow: Flow) -> str:
         """What is sold."""
@@ -246,7 +316,7 @@ class _Problem:
 
     def slope(self, half: float, prices: Sequence[float]) -> None:
         """Sets the slope of all flat pieces; the prices say about how much of each token the amount is."""
-        worth = abs(self.supply) * prices[self.moved]
+        worth = abs(self.supply) * prices[self.moved] or inf  # with nothing to sell there are only circles
         for source, _, ladder, _ in self.sloped:
             ladder.slope(half, worth / prices[source])
 
@@ -295,12 +365,15 @@ class _Problem:
         return value + sum(flow.worth for flow in found), left, found
 
 
-def _ways(listings: Sequence[Listing], token_in: str, token_out: str, max_hops: int) -> list[Way]:
+def ways_between(pairs: Sequence[tuple[str, str]], token_in: str, token_out: str, max_hops: int) -> list[Way]:
     """Every pool that lies on some walk from `token_in` to `token_out`, in both directions; none if all are too long.
 
-    The walk may be two swaps longer than `max_hops`, because a circle of two or three does not count as part of a path.
+    `pairs` are the tokens A and B of all pools. The walk may be two swaps longer than `max_hops`, because a circle of two or
+    three does not count as part of a path.
     """
-    edges = [(number, way, *ends(each, way)) for number, each in enumerate(listings) for way in (True, False)]
+    edges = [
+        (number, way, *(pair if way else pair[::-1])) for number, pair in enumerate(pairs) for way in (True, False)
+    ]
     ahead = _distances([(source, target) for _, _, source, target in edges], token_in)
     behind = _distances([(target, source) for _, _, source, target in edges], token_out)
     if ahead.get(token_out, max_hops + 1) > max_hops:

@@ -60,7 +60,7 @@ def difference_ppb(seed: int, models: tuple[str, ...] = MODELS) -> float | None:
     plan = route_in(asked.listings, asked.token_in, asked.token_out, asked.amount, NOW, terms)
     if not isinstance(plan, Plan):
         return None
-    theirs = solved(asked, certify(plan, asked.listings, NOW, 1, terms).prices)
+    theirs = solved(asked, certify(plan, asked.listings, NOW, 1, terms).proof.prices)
     return (plan.amount_out - theirs) / theirs * 1e9
 
 

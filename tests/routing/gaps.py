@@ -57,9 +57,9 @@ def planned_out(asked: Question, terms: Terms) -> Plan | NoPlan:
 
 def gap_of(seed: int, receipt: Receipt) -> Gap:
     """The distance between a plan and its bound."""
-    plan = receipt.plan
-    units = receipt.bound - plan.amount_out if plan.exact == "in" else plan.amount_in - receipt.bound
-    return Gap(seed, units, receipt.bound, len(plan.legs))
+    plan, bound = receipt.plan, receipt.proof.bound
+    units = bound - plan.amount_out if plan.exact == "in" else plan.amount_in - bound
+    return Gap(seed, units, bound, len(plan.legs))
 
 
 def measured(

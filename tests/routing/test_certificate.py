@@ -42,6 +42,10 @@ def replaced(value: Receipt, **changes: object) -> Receipt:
     return msgspec.structs.replace(value, **changes)
 
 
+def claimed(value: Receipt, **changes: object) -> Receipt:
+    return replaced(value, proof=msgspec.structs.replace(value.proof, **changes))
+
+
 def test_a_receipt_holds_and_survives_being_written_down(receipt: Receipt) -> None:
     assert verify(receipt) == []
     written = msgspec.json.encode(receipt)
@@ -67,8 +71,8 @@ def _first_state_changed(receipt: Receipt) -> Receipt:
 @pytest.mark.parametrize(
     ("tamper", "part"),
     [
-        (lambda it: replaced(it, height=it.height + 1), "states"),
-        (lambda it: replaced(it, now=it.now + 1), "states"),
+        (lambda it: claimed(it, height=it.proof.height + 1), "states"),
+        (lambda it: claimed(it, now=it.proof.now + 1), "states"),
         (lambda it: replaced(it, states=it.states[1:]), "states"),
         (_first_state_changed, "states"),
         (_first_state_changed, "plan"),
@@ -79,14 +83,17 @@ def _first_state_changed(receipt: Receipt) -> Receipt:
         (lambda it: replaced(it, plan=msgspec.structs.replace(it.plan, amount_in=it.plan.amount_in + 1)), "plan"),
         (lambda it: replaced(it, plan=msgspec.structs.replace(it.plan, legs=it.plan.legs[1:])), "plan"),
         (lambda it: replaced(it, plan=msgspec.structs.replace(it.plan, cost=0)), "plan"),
-        (lambda it: replaced(it, prices={**it.prices, it.plan.token_out: PRICE_ONE + 1}), "prices"),
-        (lambda it: replaced(it, prices={**it.prices, it.plan.token_in: -1}), "prices"),
-        (lambda it: replaced(it, prices={it.plan.token_out: PRICE_ONE}), "prices"),
-        (lambda it: replaced(it, prices={**it.prices, it.plan.token_in: it.prices[it.plan.token_in] * 2}), "bound"),
-        (lambda it: replaced(it, bound=it.bound - 1), "bound"),
-        (lambda it: replaced(it, net_bound=it.net_bound + 1), "net_bound"),
-        (lambda it: replaced(it, terms=Terms()), "net_bound"),
-        (lambda it: replaced(it, gap_ppb=it.gap_ppb - 1), "gap_ppb"),
+        (lambda it: claimed(it, prices={**it.proof.prices, it.plan.token_out: PRICE_ONE + 1}), "prices"),
+        (lambda it: claimed(it, prices={**it.proof.prices, it.plan.token_in: -1}), "prices"),
+        (lambda it: claimed(it, prices={it.plan.token_out: PRICE_ONE}), "prices"),
+        (
+            lambda it: claimed(it, prices={**it.proof.prices, it.plan.token_in: it.proof.prices[it.plan.token_in] * 2}),
+            "bound",
+        ),
+        (lambda it: claimed(it, bound=it.proof.bound - 1), "bound"),
+        (lambda it: claimed(it, net_bound=it.proof.net_bound + 1), "net_bound"),
+        (lambda it: claimed(it, terms=Terms()), "net_bound"),
+        (lambda it: claimed(it, gap_ppb=it.proof.gap_ppb - 1), "gap_ppb"),
     ],
 )
 def test_a_changed_receipt_is_refused_and_told_where(
@@ -98,8 +105,8 @@ def test_a_changed_receipt_is_refused_and_told_where(
 def test_states_that_no_pool_can_be_in_are_refused_and_break_nothing(receipt: Receipt) -> None:
     for reserves in ((-5, 10**9), (0, 0), (10**9, -(10**9))):
         states = tuple(each._replace(state=raydium_amm_v4.Pool(*reserves)) for each in receipt.states)
-        digest = digest_of(receipt.height, receipt.now, states)
-        assert parts(replaced(receipt, states=states, digest=digest))
+        digest = digest_of(receipt.proof.height, receipt.proof.now, states)
+        assert parts(claimed(replaced(receipt, states=states), digest=digest))
 
 
 def test_a_plan_that_spends_what_it_does_not_have_is_refused(receipt: Receipt) -> None:
@@ -115,7 +122,7 @@ def test_no_prices_whatever_give_a_bound_below_a_plan(seed: int, nudges: list[in
     plan = route_in(asked.listings, asked.token_in, asked.token_out, asked.amount, NOW)
     if not isinstance(plan, Plan):
         return
-    good = certify(plan, asked.listings, NOW, 1).prices if seed % 2 else {}
+    good = certify(plan, asked.listings, NOW, 1).proof.prices if seed % 2 else {}
     tokens = sorted({token for each in asked.listings for token in each[2:4]})
     prices = {
         token: good.get(token, PRICE_ONE) * (1_000_000 + nudge) // 1_000_000
@@ -135,7 +142,7 @@ def test_the_net_bound_holds_with_costs_and_a_cap(seed: int, leg_cost: int, cap:
     plan = route_in(asked.listings, asked.token_in, asked.token_out, asked.amount, NOW, terms)
     if isinstance(plan, Plan):
         receipt = certify(plan, asked.listings, NOW, 1, terms)
-        assert plan.net <= receipt.net_bound <= receipt.bound
+        assert plan.net <= receipt.proof.net_bound <= receipt.proof.bound
         assert verify(receipt) == []
 
 
@@ -151,7 +158,7 @@ def test_whatever_is_held_on_the_way_is_never_worth_more_than_the_bound(
         return
     prices = {
         token: price * (1_000_000 + nudge) // 1_000_000 if token != asked.token_out else price
-        for token, price in certify(plan, asked.listings, NOW, 1).prices.items()
+        for token, price in certify(plan, asked.listings, NOW, 1).proof.prices.items()
     }
     bound, _ = bounds(asked.listings, plan, prices, NOW)
     times = most_swaps(plan)
@@ -206,5 +213,5 @@ def test_a_gap_is_counted_from_the_bound() -> None:
     listings = [Listing("raydium", "p", "A", "B", raydium_amm_v4.Pool(10**12, 10**12))]
     poor = Plan("in", "A", "B", 10**9, 10**9 * 9 // 10, 0, (Leg("raydium", "p", "A", "B", 10**9, 10**9 * 9 // 10),))
     receipt = certify(poor, listings, NOW, 1)
-    assert receipt.bound == listings[0].state.swap_exact_in(10**9, True, NOW).amount_out
-    assert receipt.gap_ppb == -(-(receipt.bound - poor.amount_out) * 10**9 // receipt.bound)
+    assert receipt.proof.bound == listings[0].state.swap_exact_in(10**9, True, NOW).amount_out
+    assert receipt.proof.gap_ppb == -(-(receipt.proof.bound - poor.amount_out) * 10**9 // receipt.proof.bound)

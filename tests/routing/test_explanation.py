@@ -17,7 +17,7 @@ def pools(*sizes: tuple[int, int]) -> list[Listing]:
 def explained(listings: list[Listing], amount: int, terms: Terms) -> Explanation:
     plan = split_in(listings, "A", "B", amount, NOW, terms)
     assert isinstance(plan, Plan)
-    return explain(plan, listings, certify(plan, listings, NOW, 1, terms).prices, NOW, terms)
+    return explain(plan, listings, certify(plan, listings, NOW, 1, terms).proof.prices, NOW, terms)
 
 
 def test_the_marginal_price_is_the_same_on_every_used_pool() -> None:
@@ -26,7 +26,7 @@ def test_the_marginal_price_is_the_same_on_every_used_pool() -> None:
         terms = any_hops(asked)
         plan = planned_in(asked, terms)
         assert isinstance(plan, Plan)
-        prices = certify(plan, asked.listings, NOW, 1, terms).prices
+        prices = certify(plan, asked.listings, NOW, 1, terms).proof.prices
         told = explain(plan, asked.listings, prices, NOW, terms)
         for each in told.used:
             assert each.before_x64 >= each.last_x64

@@ -62,6 +62,13 @@ def test_no_grid_of_shares_pays_more(seed: int, percent: int) -> None:
     assert routed(asked, percent) <= (plan.amount_out + len(plan.legs) if isinstance(plan, Plan) else 0)
 
 
+def test_no_grid_of_shares_sees_what_floats_leave_where_pieces_are_flat() -> None:
+    asked = question(1_561, tokens=3, pools=10)
+    plan = routed_in(asked)
+    assert isinstance(plan, Plan)
+    assert max(routed(asked, percent) for percent in PERCENTS) <= plan.amount_out + len(plan.legs)
+
+
 @pytest.mark.parametrize("planned", [planned_in, planned_out], ids=["exact-in", "exact-out"])
 def test_plans_on_random_networks_are_as_good_as_their_bounds(planned: object) -> None:
     assert planned in (planned_in, planned_out)

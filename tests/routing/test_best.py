@@ -1,0 +1,154 @@
+"""What the engine asks is answered as well as by the slow search, and with a proof that anybody can check."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from order_engine.routes import Exact, NoPlan, Plan, Terms
+from order_engine.routing.best import Found, best_plan
+from order_engine.routing.certificate import Receipt, certify, verify
+from order_engine.routing.hops import route_in, route_out
+from order_engine.venues.snapshot import Snapshot
+from tests.routing.markets import DOLLARS, PAIRS, chain, moved, snapshot, units
+from tests.routing.networks import NOW, question
+
+quickly = settings(derandomize=True, max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+TERMS = Terms(max_legs=6, max_hops=3)
+ALLOWED_PPB = 5_000  # 0.05 bps, and a unit per leg
+
+Asked = tuple[Snapshot, str, str, int, Exact, Terms]
+
+
+def slowly(asked: Asked) -> Plan | NoPlan:
+    """The plan by the whole search, with nothing known before."""
+    pools, token_in, token_out, amount, exact, terms = asked
+    route = route_in if exact == "in" else route_out
+    return route(pools.listings, token_in, token_out, amount, pools.now, terms)
+
+
+def is_as_good(asked: Asked) -> bool:
+    """Whether the quick answer is as good as the slow one, and holds."""
+    found, plan = best_plan(*asked), slowly(asked)
+    if isinstance(found, NoPlan) or isinstance(plan, NoPlan):
+        return found == plan
+    assert verify(Receipt(found.plan, found.proof, asked[0].listings)) == []
+    whole = plan.amount_out if plan.exact == "in" else plan.amount_in
+    lost = plan.net - found.plan.net - max(len(plan.legs), len(found.plan.legs))
+    return lost * 1_000_000_000 <= whole * ALLOWED_PPB
+
+
+def question_of(seed: int, exact: Exact, terms: Terms, *, loud: bool = False) -> Asked:
+    asked = question(seed, pools=16, loud=loud)
+    pools = Snapshot(1, NOW, tuple(asked.listings))
+    amount = asked.amount
+    if exact == "out":
+        sold = route_in(asked.listings, asked.token_in, asked.token_out, amount, NOW, terms)
+        amount = max(sold.amount_out * 9 // 10, 1) if isinstance(sold, Plan) else 1
+    return pools, asked.token_in, asked.token_out, amount, exact, terms
+
+
+@quickly
+@given(
+    seed=st.integers(0, 10**6),
+    exact=st.sampled_from(["in", "out"]),
+    terms=st.sampled_from([TERMS, Terms(), Terms(max_legs=1), Terms(leg_cost=5_000, plan_cost=9, max_legs=6)]),
+)
+def test_no_search_that_takes_its_time_finds_more(seed: int, exact: Exact, terms: Terms) -> None:
+    assert is_as_good(question_of(seed, exact, terms))
+
+
+@quickly
+@given(seed=st.integers(0, 10**6), exact=st.sampled_from(["in", "out"]))
+def test_where_pools_disagree_every_plan_runs_and_is_proven_too(seed: int, exact: Exact) -> None:
+    asked = question_of(seed, exact, TERMS, loud=True)
+    found = best_plan(*asked)
+    if isinstance(found, Found):
+        assert verify(Receipt(found.plan, found.proof, asked[0].listings)) == []
+        assert (found.plan.amount_in if exact == "in" else found.plan.amount_out) == asked[3]
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids="/".join)
+@pytest.mark.parametrize("exact", ["in", "out"])
+def test_nor_does_it_in_the_default_market_however_it_has_moved(pair: tuple[str, str], exact: Exact) -> None:
+    world = chain()
+    for blocks in (0, 3, 60, 120):
+        for _ in range(blocks):
+            world.make_block()
+        pools = snapshot(world)
+        for dollars in DOLLARS:
+            amount = units(pair[0] if exact == "in" else pair[1], dollars)
+            assert is_as_good((pools, *pair, amount, exact, TERMS)), (blocks, dollars)
+
+
+def test_at_rest_small_orders_are_proven_to_be_the_best_there_is() -> None:
+    pools = snapshot(chain())
+    for token_in, token_out in PAIRS:
+        found = best_plan(pools, token_in, token_out, units(token_in, 100), "in", TERMS)
+        assert isinstance(found, Found)
+        assert found.proof.gap_ppb <= ALLOWED_PPB
+
+
+def test_what_is_kept_of_one_block_changes_no_answer_in_another() -> None:
+    world = moved(40)
+    blocks = [snapshot(world)]
+    for _ in range(4):
+        world.make_block()
+        blocks.append(snapshot(world))
+    asked: list[Asked] = [
+        (pools, *pair, units(pair[0], dollars), "in", TERMS)
+        for pools in blocks
+        for pair in PAIRS
+        for dollars in (10, 5_000)
+    ]
+    for each in (*asked, *reversed(asked)):
+        found = best_plan(*each)
+        assert isinstance(found, Found)
+        assert verify(Receipt(found.plan, found.proof, each[0].listings)) == []
+        assert found.proof.height == each[0].height
+
+
+def test_several_threads_may_ask_at_once() -> None:
+    blocks = [snapshot(moved(20)), snapshot(moved(21))]
+    asked: list[Asked] = [(blocks[number % 2], *PAIRS[number % 7], 10**7, "in", TERMS) for number in range(60)]
+    with ThreadPoolExecutor(6) as threads:
+        found = list(threads.map(lambda each: best_plan(*each), asked))
+    for each, answer in zip(asked, found, strict=True):
+        assert isinstance(answer, Found)
+        assert verify(Receipt(answer.plan, answer.proof, each[0].listings)) == []
+
+
+def test_a_proof_of_another_plan_or_of_changed_pools_is_refused() -> None:
+    pools = snapshot(moved(30))
+    found = best_plan(pools, "SOL", "USDC", 10**10, "in", TERMS)
+    assert isinstance(found, Found)
+    receipt = Receipt(found.plan, found.proof, pools.listings)
+    assert msgspec.json.decode(msgspec.json.encode(receipt), type=Receipt) == receipt
+    more = msgspec.structs.replace(found.plan, amount_out=found.plan.amount_out + 1)
+    assert {problem.part for problem in verify(msgspec.structs.replace(receipt, plan=more))} >= {"plan"}
+    later = snapshot(moved(31))
+    assert {problem.part for problem in verify(msgspec.structs.replace(receipt, states=later.listings))} >= {"states"}
+    tight = msgspec.structs.replace(found.proof, bound=found.proof.bound - 1)
+    assert {problem.part for problem in verify(msgspec.structs.replace(receipt, proof=tight))} >= {"bound"}
+
+
+@pytest.mark.parametrize(
+    ("amount", "tokens", "reason"),
+    [(0, ("SOL", "USDC"), "zero_amount"), (5, ("SOL", "nothing"), "no_pool"), (2**63, ("WIF", "JitoSOL"), "too_large")],
+)
+def test_where_there_is_no_plan_it_says_why(amount: int, tokens: tuple[str, str], reason: str) -> None:
+    found = best_plan(snapshot(chain()), *tokens, amount, "out", TERMS)
+    assert isinstance(found, NoPlan)
+    assert found.reason == reason
+
+
+def test_a_bound_is_not_much_wider_than_that_of_the_whole_search() -> None:
+    pools = snapshot(moved(150))
+    for token_in, token_out in PAIRS:
+        for dollars in DOLLARS:
+            found = best_plan(pools, token_in, token_out, units(token_in, dollars), "in", TERMS)
+            assert isinstance(found, Found)
+            theirs = certify(found.plan, pools.listings, pools.now, pools.height, TERMS).proof.bound
+            assert (found.proof.bound - theirs) * 1_000 <= theirs, (token_in, token_out, dollars)
