@@ -16,10 +16,12 @@ from order_engine.errors import Malformed
 ALIASES: Mapping[str, str] = {
     "in": "inputToken", "out": "outputToken", "key": "clientOrderId", "min_out": "minOutput", "minOut": "minOutput",
     "max_impact_bps": "maxImpactBps", "slippage_bps": "slippageBps", "client_order_id": "clientOrderId",
+    "max_in": "maxInput", "maxIn": "maxInput",
 }  # fmt: skip
 COLUMNS = (
     "inputToken", "outputToken", "input_token", "output_token", "tokenIn", "tokenOut",
-    "amount", "slippage", "slippageBps", "minOutput", "maxImpactBps", "clientOrderId", "type",
+    "amount", "receive", "slippage", "slippageBps", "minOutput", "maxInput", "maxImpactBps", "routing", "clientOrderId",
+    "type",
 )  # fmt: skip
 _WHOLE = ("slippageBps", "maxImpactBps")  # numbers in the API, text in CSV
 

@@ -6,7 +6,7 @@ Pure: a story, what the terminal can show and the time of day in, lines out. `wa
 from collections.abc import Sequence
 from decimal import Decimal
 
-from cli import durations, render
+from cli import durations, render, routes
 from cli.paint import Line, Paint, Span, wrap
 from cli.story import FINAL, PATH, Record, Story
 
@@ -14,12 +14,22 @@ STRIP_WIDTH = 68  # of a strip with words; narrower terminals get symbols and on
 INDENT = "  "
 
 
-def card(story: Story, paint: Paint, width: int, now_ms: int, status: Record | None = None) -> list[Line]:
-    """Everything about one order. With the engine's status also how long it may still land, if its answer is lost."""
+def card(
+    story: Story, paint: Paint, width: int, now_ms: int, status: Record | None = None, *, whole: bool = False
+) -> list[Line]:
+    """Everything about one order; its route leg by leg where the `whole` is wanted.
+
+    With the engine's status also how long it may still land, if its answer is lost.
+    """
     title: Line = [(render.short_id(story.order_id), "strong")]
     if story.request:
         title.append((f"  {render.request(story.request)}", ""))
-    words = [*_setback(story), *route(story), *_result(story, paint, status)]
+    words = [
+        *_setback(story),
+        *route(story),
+        *(legs(story.route, INDENT) if whole else ()),
+        *_result(story, paint, status),
+    ]
     return [
         *wrap(title, width, INDENT),
         *strip(story, paint, width, now_ms),
@@ -31,7 +41,7 @@ def row(story: Story, paint: Paint, now_ms: int) -> Line:
     """One order on one line, for when there are many."""
     asked = story.request
     pair = f"{asked['inputToken']}/{asked['outputToken']}" if asked else ""
-    amount = str(asked.get("amount", ""))
+    amount = str(asked.get("amount") or (f"={asked['receive']}" if asked.get("receive") else ""))
     return [
         (f"{render.short_id(story.order_id)}  {pair:<12.12} {amount:>12.12}  ", ""),
         *_symbols(story, paint),
@@ -68,36 +78,78 @@ def strip(story: Story, paint: Paint, width: int, now_ms: int) -> list[Line]:
 
 
 def route(story: Story) -> list[Line]:
-    """What each venue offered: the chosen one marked, the others by how much less they pay."""
+    """What each venue offered, and what was chosen: one of the offers, or a route over several pools that is better.
+
+    The others by how much worse they are.
+    """
     if not story.quotes:
         return []
-    token = story.request.get("outputToken", "")
-    best = next((quote for quote in story.quotes if quote["dex"] == story.routed_dex), None)
+    receives = bool(story.request.get("receive"))
+    token = story.request.get("inputToken" if receives else "outputToken", "")
+    name = "amountIn" if receives else "amountOut"
+    several = len(story.route or ()) > 1
+    chosen = None if several else next((quote for quote in story.quotes if quote["dex"] == story.routed_dex), None)
+    best = {"amountOut": story.quoted_output, "amountIn": story.quoted_input} if several else chosen
     wide = max(len(quote["dex"]) for quote in story.quotes)
-    amounts = render.on_the_point([str(quote.get("amountOut", "")) for quote in story.quotes])
-    widest = max(map(len, amounts))
-    return [
-        _offer(quote, best, amount.rjust(widest), wide, token)
+    texts = [str(quote.get(name, "")) for quote in story.quotes]
+    *amounts, together = render.on_the_point([*texts, str((best or {}).get(name) or "") if several else ""])
+    widest = max(map(len, (*amounts, together)))
+    offers = [
+        _offer(quote, chosen, amount.rjust(widest), wide, token, less(quote, best, receives=receives))
         for quote, amount in zip(story.quotes, amounts, strict=True)
     ]
+    return [*offers, *(_together(story, together.rjust(widest), wide, token) if several else ())]
 
 
-def _offer(quote: Record, best: Record | None, amount: str, wide: int, token: str) -> Line:
+def _offer(quote: Record, chosen: Record | None, amount: str, wide: int, token: str, against: str) -> Line:
     name = f"{INDENT}{quote['dex']:<{wide}}  "
     if "amountOut" not in quote:
         return [(f"{name}no quote: {quote['reason']}", "dim")]
     impact = f"  impact {quote['priceImpactBps']}bps"
-    if quote is best:
+    if quote is chosen:
         return [(name, "strong"), (f"{amount} {token}", "strong"), ("  ◂ chosen", "confirmed"), (impact, "dim")]
-    return [(f"{name}{amount} {token}", ""), (f"  {less(quote, best):>8}", ""), (impact, "dim")]
+    return [(f"{name}{amount} {token}", ""), (f"  {against:>8}", ""), (impact, "dim")]
 
 
-def less(quote: Record, best: Record | None) -> str:
-    """By how many bps an offer falls short of the best one, fees included."""
-    if best is None or not Decimal(best["netOutput"]):
+def _together(story: Story, amount: str, wide: int, token: str) -> list[Line]:
+    """The line of a route over several pools, and how good it is."""
+    near = routes.gap({"gapBps": story.gap_bps, "receive": story.request.get("receive")})
+    name = f"{INDENT}{'route':<{wide}}  "
+    return [
+        [
+            (f"{name}{amount} {token}", "strong"),
+            ("  ◂ chosen", "confirmed"),
+            (f"  {routes.in_short(story.route, story.routed_dex)}", ""),
+            (f"; {near}" if near else "", "dim"),
+        ]
+    ]
+
+
+def less(quote: Record, best: Record | None, *, receives: bool = False) -> str:
+    """By how many bps an offer falls short of the best one, fees included; or takes more, for an order that receives."""
+    names = ("netInput", "amountIn") if receives else ("netOutput", "amountOut")
+    name = next((name for name in names if best is not None and best.get(name) and quote.get(name)), None)
+    if best is None or name is None or not Decimal(best[name]):
         return ""
-    bps = (Decimal(quote["netOutput"]) - Decimal(best["netOutput"])) / Decimal(best["netOutput"]) * 10_000
+    bps = (Decimal(quote[name]) - Decimal(best[name])) / Decimal(best[name]) * 10_000
     return f"{bps:+.1f}bps"
+
+
+LEG_COLUMNS = [("SHARE", ">"), ("VENUE", "<"), ("POOL", "<"), ("SELLS", "."), ("", "<"), ("GETS", "."), ("", "<")]
+
+
+def legs(route: routes.Legs | None, indent: str = "") -> list[Line]:
+    """A route leg by leg, in the order in which they run."""
+    if not route:
+        return []
+    rows = [
+        (
+            share, str(leg["dex"]), render.short_hash(str(leg["pool"])), str(leg["amountIn"]), f"{leg['inputToken']} →",
+            str(leg["amountOut"]), str(leg["outputToken"]),
+        )
+        for leg, share in zip(route, routes.shares(route), strict=True)
+    ]  # fmt: skip
+    return [[(indent, ""), *line] for line in render.table(LEG_COLUMNS, rows)]
 
 
 def _setback(story: Story) -> list[Line]:

@@ -18,7 +18,7 @@ Key = tuple[bool, Decimal | str]
 
 _NUMBERS = frozenset({
     "amount", "slippageBps", "minOutput", "maxImpactBps", "attempts", "quotedOutput", "amountOut", "executedPrice", "fee",
-    "networkFee", "lastValidHeight", "height", "seq",
+    "networkFee", "lastValidHeight", "height", "seq", "receive", "maxInput", "quotedInput", "amountIn", "gapBps",
 })  # fmt: skip
 
 
@@ -45,7 +45,7 @@ class Order(NamedTuple):
 
     def _key(self, order: Record) -> Key:
         """Absent values come before all others."""
-        value = order[self.field]
+        value = order.get(self.field)
         if value is None:
             return False, Decimal(0) if self.field in _NUMBERS else ""
         return True, Decimal(str(value)) if self.field in _NUMBERS else str(value)

@@ -212,8 +212,9 @@ def _about(order: Mapping[str, Any]) -> str:
     from cli.paint import state_of
     from cli.times import age
 
-    asked = f"{order['amount']} {order['inputToken']} for {order['outputToken']}"
-    return f"{state_of(order)}, {asked}, {age(order['createdAt'])} ago"
+    gives = f"{order['amount']} {order['inputToken']}" if order.get("amount") else str(order["inputToken"])
+    gets = f"{order['receive']} {order['outputToken']}" if order.get("receive") else str(order["outputToken"])
+    return f"{state_of(order)}, {gives} for {gets}, {age(order['createdAt'])} ago"
 
 
 def _kinds(_place: _Place, _typed: str) -> Iterator[Item]:
@@ -269,6 +270,7 @@ _VALUES: Mapping[str, _Source] = {
     "sim market regime": _words("calm", "choppy", "trending", "thin", "crash"),
     "config set key": _settings,
     "ids": _orders(None),
+    "route receipt ids": _orders("confirmed"),
     "cancel ids": _orders("open"),
     "wait ids": _orders("open", None),
     "watch ids": _orders("open", None),
@@ -287,6 +289,8 @@ _VALUES: Mapping[str, _Source] = {
     "--color": _words(*COLORS),
     "sim market --file": _files,
     "--format": _words("table", "json", "csv"),
+    "--route": _words("best", "single"),
+    "--receipt": _files,
     "--screen": _words("orders", "venues", "wallet", "log"),
     "--theme": _words("oee-dark", "oee-light", "oee-contrast"),
 }

@@ -38,7 +38,7 @@ MEANINGS: Mapping[Exit, Meaning] = {
     Exit.NOT_FOUND: Meaning("no such order, token, venue", "fix the input"),
     Exit.DENIED: Meaning("token refused, halted", "stop"),
     Exit.REFUSED: Meaning("our checks said no, nothing was sent", "change the order"),
-    Exit.FAILED: Meaning("final failure, nothing was filled", "maybe retry"),
+    Exit.FAILED: Meaning("final failure; verify: does not hold", "maybe retry"),
     Exit.UNKNOWN: Meaning("sent, outcome not known yet", "oee wait; never resend"),
     Exit.PENDING: Meaning("not final when the time-out came", "oee wait"),
     Exit.UNREACHABLE: Meaning("no daemon that takes requests", "retry later"),

@@ -19,7 +19,7 @@ ORDER_FIELDS = (
     "schema", "orderId", "clientOrderId", "type", "inputToken", "outputToken", "amount", "slippageBps", "minOutput",
     "maxImpactBps", "status", "settlement", "attempts", "routedDex", "quotedOutput", "amountOut", "executedPrice", "fee",
     "feeToken", "networkFee", "txHash", "lastValidHeight", "height", "error", "errorCode", "retryOf", "createdAt",
-    "updatedAt", "endedAt", "seq",
+    "updatedAt", "endedAt", "seq", "receive", "maxInput", "routing", "quotedInput", "amountIn", "route", "fees", "gapBps",
 )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ LOOKS: Mapping[str, Look] = {
     "fail": Look("✗", "x", "#D55E00", 166, "31", "red"),
 }
 
-_LETTERS = {"─": "-", "◂": "<", "…": "...", "→": "->", "▸": ">"}
+_LETTERS = {"─": "-", "◂": "<", "…": "...", "→": "->", "▸": ">", "≈": "~"}
 
 # What a terminal obeys instead of showing: C0, DEL, C1, and the marks that turn the direction of text around.
 _CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)])

@@ -1,9 +1,10 @@
-"""How a quote reads: a table by venue, the chosen one marked, and why."""
+"""How a quote reads: a table by venue, the chosen ones marked, why, and the route leg by leg. Explained: every pool."""
 
-from cli.cards import less
+from cli import routes
+from cli.cards import legs, less
 from cli.output import Record
 from cli.paint import Line, Paint, Span
-from cli.render import table
+from cli.render import exchange, short_hash, table
 from order_engine.errors import Refused
 
 
@@ -19,30 +20,94 @@ def nobody(quote: Record) -> Refused:
 
 
 def lines(quote: Record, paint: Paint) -> list[Line]:
-    """The table and the reason."""
+    """The table, the reason, and the route."""
+    receives = bool(quote.get("receive"))
+    several = len(quote.get("route") or ()) > 1
     best = next((offer for offer in quote["quotes"] if offer["dex"] == quote["best"]), None)
+    reference = routes.total(quote) if several else best
+    amount = f"IN ({quote['inputToken']})" if receives else f"OUT ({quote['outputToken']})"
     columns = [
-        ("", "<"), ("VENUE", "<"), (f"OUT ({quote['outputToken']})", "."), ("vs BEST", ">"), ("FEE", ">"), ("IMPACT", ">"),
+        ("", "<"), ("VENUE", "<"), (amount, "."), ("vs ROUTE" if several else "vs BEST", ">"), ("FEE", ">"), ("IMPACT", ">"),
     ]  # fmt: skip
-    rows = [_row(offer, best, paint) for offer in offers_of(quote)]
-    head: Line = [(f"Sell {quote['amount']} {quote['inputToken']} for {quote['outputToken']}", "")]
+    used = {leg["dex"] for leg in quote.get("route") or ()} if several else {quote["best"]}
+    rows: list[list[Span | str]] = []
+    for offer in offers_of(quote):
+        chosen = offer["dex"] in used
+        tone = "strong" if chosen else ""
+        rows.append([
+            (paint.plain("▸") if chosen else " ", "confirmed"),
+            (offer["dex"], tone),
+            (str(offer["amountIn" if receives else "amountOut"]), tone),
+            "best" if offer is reference else less(offer, reference, receives=receives),
+            f"{offer['fee']} {offer['feeToken']}",
+            f"{offer['priceImpactBps']}bps",
+        ])  # fmt: skip
     declined: list[Line] = [
         [(f"{offer['dex']}: no quote: {offer['reason']}", "dim")]
         for offer in quote["quotes"]
         if "amountOut" not in offer
     ]
-    reason: list[Line] = [[(quote["reason"], "dim")]] if best is not None else []
-    return [head, *(table(columns, rows) if rows else ()), *declined, *reason]
+    told = quote["best"] is None or quote.get("gapBps") is not None  # by the error, or by the route's own line
+    reason: list[Line] = [] if told else [[(quote["reason"], "dim")]]
+    return [[(exchange(quote), "")], *(table(columns, rows) if rows else ()), *declined, *reason, *route(quote)]
 
 
-def _row(offer: Record, best: Record | None, paint: Paint) -> list[Span | str]:
-    chosen = offer is best
-    tone = "strong" if chosen else ""
+def route(quote: Record) -> list[Line]:
+    """The route that an order would get: what it comes to, its legs, and how near it is to the best there can be."""
+    found = quote.get("route")
+    if not found:
+        return []
+    comes_to = f"{quote['quotedInput']} {quote['inputToken']} → {quote['quotedOutput']} {quote['outputToken']}"
+    near = routes.gap(quote)
     return [
-        (paint.plain("▸") if chosen else " ", "confirmed"),
-        (offer["dex"], tone),
-        (offer["amountOut"], tone),
-        "best" if chosen else less(offer, best),
-        f"{offer['fee']} {offer['feeToken']}",
-        f"{offer['priceImpactBps']}bps",
+        [],
+        [("Route: ", "dim"), (routes.in_short(found, quote["best"]), "strong"), (f", {comes_to}", "")],
+        *legs(found),
+        *([[(near[:1].upper() + near[1:], "")]] if near else ()),
     ]
+
+
+# explained
+
+
+def explained(quote: Record) -> list[Line]:
+    """Why every pool is used or not, and what the bound leaves out; nothing where there is no explanation."""
+    told = quote.get("explanation")
+    if not told:
+        return []
+    return [
+        [],
+        [("Used, so that the last unit pays the same everywhere (output per input, fees inside):", "strong")],
+        *table(
+            [("VENUE", "<"), ("POOL", "<"), ("PAIR", "<"), ("FIRST UNIT", "."), ("LAST UNIT", "."), ("ELSEWHERE", ".")],
+            ([*_pool(each), *(str(each[name]) for name in ("priceFirst", "priceLast", "priceElsewhere"))]
+             for each in told["used"]),
+        ),
+        *(_unused(told["unused"]) if told["unused"] else ()),
+        [],
+        [(_bound(quote, told), "strong"), (" It leaves out:", "")],
+        *([(f"- {sentence}", "dim")] for sentence in told["leftOut"]),
+    ]  # fmt: skip
+
+
+def _unused(unused: list[Record]) -> list[Line]:
+    return [
+        [],
+        [("Not used, and why:", "strong")],
+        *table(
+            [("VENUE", "<"), ("POOL", "<"), ("PAIR", "<"), ("FIRST UNIT", "."), ("ELSEWHERE", "."), ("WHY", "<")],
+            (
+                [*_pool(each), str(each["priceFirst"]), str(each["priceElsewhere"]), str(each["words"])]
+                for each in unused
+            ),
+        ),
+    ]
+
+
+def _pool(each: Record) -> tuple[str, str, str]:
+    return each["dex"], short_hash(str(each["pool"])), f"{each['inputToken']} → {each['outputToken']}"
+
+
+def _bound(quote: Record, told: Record) -> str:
+    token, what = (quote["inputToken"], "take less") if quote.get("receive") else (quote["outputToken"], "pay more")
+    return f"No route could {what} than {told['bound']} {token} (gap {told['gapBps']} bps)."

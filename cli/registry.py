@@ -44,6 +44,11 @@ FAULT = {
     "clear": Entry("cli.commands.sim_fault_clear:clear", "Clear faults."),
 }
 
+ROUTE = {
+    "receipt": Entry("cli.commands.route_receipt:receipt", "Print the receipt of an order's route."),
+    "verify": Entry("cli.commands.route_verify:verify", "Check a receipt; no daemon is asked."),
+}
+
 SIM: Mapping[str, Entry | Group] = {
     "fault": Group(FAULT, "Script what goes wrong for your bot."),
     "market": Entry("cli.commands.sim_market:market", "Show how the rest of the market behaves, or choose it."),
@@ -63,7 +68,9 @@ SIM: Mapping[str, Entry | Group] = {
 }
 
 COMMANDS: Mapping[str, Entry | Group] = {
-    "submit": Entry("cli.commands.submit:submit", "Sell exactly AMOUNT of IN for OUT.", "Orders"),
+    "submit": Entry(
+        "cli.commands.submit:submit", "Sell exactly AMOUNT of IN for OUT, or get exactly so much.", "Orders"
+    ),
     "batch": Entry("cli.commands.batch:batch", "Place many orders from NDJSON or CSV.", "Orders"),
     "list": Entry("cli.commands.list:list_", "List orders, newest last.", "Orders"),
     "show": Entry("cli.commands.show:show", "Show all that is known of an order.", "Orders"),
@@ -75,7 +82,8 @@ COMMANDS: Mapping[str, Entry | Group] = {
     "dashboard": Entry(
         "cli.commands.dashboard:dashboard", "Show orders, venues, wallet and log full-screen, live.", "Orders"
     ),
-    "quote": Entry("cli.commands.quote:quote", "Compare venues; nothing is placed.", "Market"),
+    "quote": Entry("cli.commands.quote:quote", "Compare venues and routes; nothing is placed.", "Market"),
+    "route": Group(ROUTE, "How good a route was, for anybody to check.", "Market"),
     "balances": Entry("cli.commands.balances:balances", "Show what the wallet has.", "Market"),
     "venues": Entry("cli.commands.venues:venues", "Show the venues and how they serve.", "Market"),
     "pools": Entry("cli.commands.pools:pools", "Show the pools, all or of one pair.", "Market"),

@@ -6,6 +6,7 @@ Numbers are written as the record has them, never grouped or rounded, so that wh
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from cli import routes
 from cli.paint import Line, Paint, Span, state_of
 
 SHORT = 6  # characters of an order id that are shown; any four that are unambiguous are understood
@@ -25,11 +26,20 @@ def short_hash(text: str) -> str:
 
 def request(order: Record) -> str:
     """What an order asks for, in words."""
-    floor = f", at least {order['minOutput']} {order['outputToken']}" if order.get("minOutput") else ""
-    return (
-        f"Sell {order['amount']} {order['inputToken']} for {order['outputToken']}{floor}"
-        f" (limit {order['slippageBps']}bps)"
-    )
+    return f"{exchange(order, exactly='exactly ')}{_own_limit(order)} (limit {order['slippageBps']}bps)"
+
+
+def exchange(order: Record, *, exactly: str = "") -> str:
+    """What is given for what: Sell 1.5 SOL for USDC, or Buy 200 USDC with SOL."""
+    if order.get("receive"):
+        return f"Buy {exactly}{order['receive']} {order['outputToken']} with {order['inputToken']}"
+    return f"Sell {order['amount']} {order['inputToken']} for {order['outputToken']}"
+
+
+def _own_limit(order: Record) -> str:
+    if order.get("maxInput") and order.get("receive"):
+        return f", at most {order['maxInput']} {order['inputToken']}"
+    return f", at least {order['minOutput']} {order['outputToken']}" if order.get("minOutput") else ""
 
 
 def outcome(order: Record, paint: Paint) -> list[Line]:
@@ -52,49 +62,72 @@ def outcome_line(order: Record, paint: Paint) -> Line:
 def _sentences(order: Record, state: str) -> list[str]:
     match state:
         case "confirmed":
-            fee = f", fee {order['fee']} {order['feeToken']}" if order.get("fee") else ""
+            paid = f" for {order['amountIn']} {order['inputToken']}" if order.get("receive") else ""
+            where = routes.in_short(order.get("route"), order["routedDex"])
             return [
-                f"got {order['amountOut']} {order['outputToken']} on {order['routedDex']}{_against_quote(order)}",
-                f"at {order['executedPrice']} {order['outputToken']} per {order['inputToken']}{fee}",
+                f"got {order['amountOut']} {order['outputToken']}{paid} on {where}{_against_quote(order)}",
+                f"at {order['executedPrice']} {order['outputToken']} per {order['inputToken']}{_fee(order)}",
             ]
         case "failed":
             return [
                 f"{order['errorCode']} after {counted(order['attempts'], 'attempt')}: {order['error']}",
-                f"Nothing was sold. {_next_step(order)}",
+                f"{nothing(order)} {_next_step(order)}",
             ]
         case "cancelled" | "expired":
-            return ["Nothing was sold."]
+            return [nothing(order)]
         case "unknown":
+            where = routes.in_short(order.get("route"), order["routedDex"])
             return [
-                f"sent to {order['routedDex']} as {short_hash(order['txHash'] or '?')}, and no answer came.",
+                f"sent to {where} as {short_hash(order['txHash'] or '?')}, and no answer came.",
                 may_still_land(order),
             ]
         case _:
             return ["The order goes on."]
 
 
+def nothing(order: Record) -> str:
+    """What became of the money of an order that was not executed."""
+    return "Nothing was bought." if order.get("receive") else "Nothing was sold."
+
+
+def _fee(order: Record) -> str:
+    fees = [f"{fee['amount']} {fee['token']}" for fee in fees_of(order)]
+    return f", fee {' + '.join(fees)}" if fees else ""
+
+
+def fees_of(record: Record) -> list[dict[str, Any]]:
+    """What was taken as fees, by token; from what an earlier version noted too, and empty where nothing was."""
+    if record.get("fees"):
+        return list(record["fees"])
+    return [{"token": record["feeToken"], "amount": record["fee"]}] if record.get("fee") else []
+
+
 def _next_step(order: Record) -> str:
     """What a person can do about a failed order: what has a chance, not the same once more."""
     again = f"oee retry {short_id(order['orderId'])}"
     match order["errorCode"]:
-        case "slippage_exceeded" if not order["minOutput"]:
+        case "slippage_exceeded" if not (order["minOutput"] or order.get("maxInput")):
             from order_engine.amounts import MAX_SLIPPAGE_BPS
 
             more = order["slippageBps"] * 3 // 20 * 10 + 10  # half as much again, in whole tens
             return f"Again with more room: {again} --slippage {min(more, MAX_SLIPPAGE_BPS)}bps"
         case "price_impact_too_high":
-            return "Sell less at a time, or allow more: --max-impact"
+            less = "Buy less" if order.get("receive") else "Sell less"
+            return f"{less} at a time, or allow more: --max-impact"
         case _:
             return f"Again: {again}"
 
 
 def _against_quote(order: Record) -> str:
-    quoted, got = order.get("quotedOutput"), order.get("amountOut")
-    if not quoted or not got:
+    buys = bool(order.get("receive"))
+    names = ("amountIn", "quotedInput") if buys else ("quotedOutput", "amountOut")
+    more, less = (order.get(name) for name in names)  # where the first is the larger one, it went worse
+    if not more or not less:
         return ""
     from decimal import Decimal
 
-    bps = (Decimal(quoted) - Decimal(got)) / Decimal(quoted) * 10_000
+    quoted = Decimal(less if buys else more)
+    bps = (Decimal(more) - Decimal(less)) / quoted * 10_000
     if abs(bps) < Decimal("0.05"):
         return ", as quoted"
     return f", {abs(bps):.1f}bps {'worse' if bps > 0 else 'better'} than quoted"
@@ -121,19 +154,26 @@ def detail(event: Record) -> str:
     """What matters of an event, in a few words."""
     match event["status"]:
         case "pending":
-            return f"sell {event['amount']} {event['inputToken']} for {event['outputToken']}"
+            asks = exchange(event)
+            return f"{asks[:1].lower()}{asks[1:]}"
         case "routing":
             return f"attempt {event['attempt']}{setback(event)}"
         case "building":
-            return f"{event['routedDex']} {event['quotedOutput']}"
+            where = routes.in_short(event.get("route"), event["routedDex"])
+            return f"{where} {exchanged(event['quotedOutput'], event.get('quotedInput'))}"
         case "submitted":
             return str(event.get("txHash") or event.get("reason"))
         case "confirmed":
-            return str(event["amountOut"])
+            return exchanged(event["amountOut"], event.get("amountIn"))
         case "failed":
             return f"{event['errorCode']}: {event['error']}"
         case _:
             return str(event.get("reason", ""))
+
+
+def exchanged(amount_out: object, amount_in: object) -> str:
+    """What was or is to be got, and for how much, where that is known: 200 for 1.2231."""
+    return f"{amount_out} for {amount_in}" if amount_in else str(amount_out)
 
 
 def setback(event: Record) -> str:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from cli.paint import state_of
+from cli.render import fees_of
 from cli.times import ms_of
 
 Record = dict[str, Any]
@@ -31,14 +32,20 @@ class Story:
         self.pool: str | None = None
         self.route_reason: str | None = None
         self.reason: str | None = None  # why cancelled, why unanswered
+        self.route: list[Record] | None = None  # its legs: as planned, then as executed
+        self.gap_bps: str | None = None
         self.quoted_output: str | None = None
+        self.quoted_input: str | None = None
         self.min_output: str | None = None  # what the transaction insists on
+        self.max_input: str | None = None  # what it may take at most
         self.tx_hash: str | None = None
         self.last_valid_height: int | None = None
+        self.amount_in: str | None = None
         self.amount_out: str | None = None
         self.executed_price: str | None = None
         self.fee: str | None = None
         self.fee_token: str | None = None
+        self.fees: list[Record] = []
         self.error: str | None = None
         self.error_code: str | None = None
 
@@ -51,9 +58,15 @@ class Story:
         story.updated_at = ms_of(order["updatedAt"])
         story.attempt = int(order["attempts"])
         story.routed_dex, story.quoted_output = order["routedDex"], order["quotedOutput"]
+        story.route, story.gap_bps, story.quoted_input = (
+            order.get("route"),
+            order.get("gapBps"),
+            order.get("quotedInput"),
+        )
         story.tx_hash, story.last_valid_height = order["txHash"], order["lastValidHeight"]
         story.amount_out, story.executed_price = order["amountOut"], order["executedPrice"]
-        story.fee, story.fee_token = order["fee"], order["feeToken"]
+        story.amount_in = order.get("amountIn")
+        story.fee, story.fee_token, story.fees = order["fee"], order["feeToken"], fees_of(order)
         story.error, story.error_code = order["error"], order["errorCode"]
         if story.state != "pending":
             story.steps.append((story.state, story.updated_at))
@@ -78,10 +91,12 @@ class Story:
             case "building":
                 self.quotes, self.routed_dex = event["quotes"], event["routedDex"]
                 self.pool, self.route_reason, self.quoted_output = event["pool"], event["reason"], event["quotedOutput"]
+                self.route, self.gap_bps = event.get("route"), event.get("gapBps")
+                self.quoted_input = event.get("quotedInput")
                 self.steps.append(("building", at))
             case "submitted" if self.state == "submitted":
                 self.tx_hash, self.last_valid_height = event["txHash"], event["lastValidHeight"]
-                self.min_output = event["minOutput"]
+                self.min_output, self.max_input = event["minOutput"], event.get("maxInput")
                 self.steps.append(("submitted", at))
             case "submitted":  # and its answer was lost
                 self.reason = event["reason"]
@@ -96,14 +111,16 @@ class Story:
             self.setback = f"{event['previousErrorCode']}: {event['previousError']}"
         self.quotes, self.routed_dex, self.tx_hash, self.last_valid_height = [], None, None, None
         self.pool, self.route_reason, self.reason = None, None, None
-        self.quoted_output, self.min_output = None, None
+        self.quoted_output, self.min_output, self.max_input = None, None, None
+        self.route, self.gap_bps, self.quoted_input = None, None, None
         self.steps = [step for step in self.steps if step[0] == "pending"] + [("routing", at)]
 
     def _end(self, event: Record) -> None:
         match event["status"]:
             case "confirmed":
                 self.amount_out, self.executed_price = event["amountOut"], event["executedPrice"]
-                self.fee, self.fee_token = event["fee"], event["feeToken"]
+                self.fee, self.fee_token, self.fees = event["fee"], event["feeToken"], fees_of(event)
+                self.amount_in, self.route = event.get("amountIn"), event.get("route") or self.route
             case "failed":
                 self.error, self.error_code, self.attempt = event["error"], event["errorCode"], event["attempts"]
             case _:

@@ -54,6 +54,10 @@ PIPELINES = (
         'out=$(oee submit SOL USDC 1.5 --wait --field amountOut) && oee submit USDC JUP "$out" --wait',
     ),
     Pipeline(
+        "buy exactly 25 USDC, and check that no route could have taken less",
+        'id=$(oee submit SOL USDC --receive 25 --wait -q) && oee route receipt "$id" | oee route verify -',
+    ),
+    Pipeline(
         "every failure, live, as a table for grep",
         "oee events -f --type failed --json | jq --unbuffered -r '[.timestamp,.orderId,.errorCode,.error]|@tsv'",
     ),

@@ -101,8 +101,9 @@ class Client:
     def submit(self, order: Mapping[str, Any], *, key: str | None = None) -> Record:
         """Places one order and returns it, committed. The same `key` with the same order returns that order again.
 
-        `order` has inputToken, outputToken, amount, and optionally slippageBps, minOutput, maxImpactBps, type. With no key
-        (here or as clientOrderId) one is made up, so that a repeated request can never place a second order.
+        `order` has inputToken, outputToken, amount (what is sold, exactly) or receive (what is got, exactly), and optionally
+        slippageBps, minOutput (with amount), maxInput (with receive), maxImpactBps, routing ("best" or "single"), type. With
+        no key (here or as clientOrderId) one is made up, so that a repeated request can never place a second order.
         """
         return self.place(order, key=key)[0]
 
@@ -227,10 +228,31 @@ class Client:
 
     # the market and the daemon
 
-    def quote(self, input_token: str, output_token: str, amount: str) -> Record:
-        """Every venue's quote and the choice among them. Nothing is stored."""
-        query = {"inputToken": input_token, "outputToken": output_token, "amount": amount}
+    def quote(
+        self,
+        input_token: str,
+        output_token: str,
+        amount: str | None = None,
+        *,
+        receive: str | None = None,
+        routing: str | None = None,
+        explain: bool = False,
+        receipt: bool = False,
+    ) -> Record:
+        """Every venue's quote and the route that an order would get, for selling `amount` or for receiving `receive`.
+
+        Nothing is stored. With `explain` the record says of every pool why it is used or not, with `receipt` it has the
+        receipt of the route.
+        """
+        query = {
+            "inputToken": input_token, "outputToken": output_token, "amount": amount, "receive": receive, "routing": routing,
+            "explain": "true" if explain else None, "receipt": "true" if receipt else None,
+        }  # fmt: skip
         return self._call("GET", "/api/quote", query=query)
+
+    def receipt(self, order_id: str) -> Record:
+        """The receipt of the order's route: the plan, how good it is, and the states of all pools. Raises NotFound."""
+        return self._call("GET", f"/api/orders/{in_path(order_id, safe='')}/receipt")
 
     def venues(self) -> list[Record]:
         """The venues, and how they served."""

@@ -49,6 +49,7 @@ def batch(
       python bot.py | oee batch - --wait --json
       oee batch slices.csv --wait --stop-on-error
       echo '{"in":"SOL","out":"USDC","amount":"0.1"}' | oee batch -
+      echo '{"in":"SOL","out":"USDC","receive":"20","maxInput":"0.2"}' | oee batch -
 
     Every line is answered: by its order, or by an error that names the line and leaves the others alone. Exits by the
     worst. A file is read whole before anything is sent; standard input is sent as it arrives. With --wait and

@@ -17,7 +17,7 @@ from order_engine.errors import Malformed
 
 STATUSES = (*PATH, *sorted(FINAL - set(PATH)), "open")
 FORMATS = ("table", "json", "csv")
-COLUMNS = [("ID", "<"), ("PAIR", "<"), ("SELL", "."), ("STATUS", "<"), ("VENUE", "<"), ("GOT", "."), ("AGE", ">")]
+COLUMNS = [("ID", "<"), ("PAIR", "<"), ("SELL", "."), ("STATUS", "<"), ("VENUE", "<"), ("GET", "."), ("AGE", ">")]
 
 
 def list_(
@@ -89,7 +89,7 @@ def list_(
 
 def _print(output: Output, orders: list[Record], format_: str) -> None:
     if format_ == "csv":
-        _print_csv(output, ([bare(order[name]) for name in ORDER_FIELDS] for order in orders))
+        _print_csv(output, ([bare(order.get(name)) for name in ORDER_FIELDS] for order in orders))
     elif not output.human:
         for order in orders:
             output.record(order, order["orderId"])
@@ -185,13 +185,32 @@ def _found(
 
 
 def _row(order: Record, paint: Paint) -> list[Span | str]:
-    got = f"{order['amountOut']} {order['outputToken']}" if order["amountOut"] else "-"
     return [
         render.short_id(order["orderId"]),
         f"{order['inputToken']}/{order['outputToken']}",
-        order["amount"],
+        _sold(order),
         paint.state(state_of(order)),
-        order["routedDex"] or "-",
-        got,
+        _venue(order),
+        _got(order),
         times.age(order["createdAt"]),
     ]
+
+
+def _sold(order: Record) -> str:
+    """What was to be sold; of an order that receives what its route takes, once there is one."""
+    if order["amount"] is not None or order.get("amountIn"):
+        return str(order["amount"] or order["amountIn"])
+    return f"≈{order['quotedInput']}" if order.get("quotedInput") else "-"
+
+
+def _venue(order: Record) -> str:
+    """The venue of the largest share, and how many swaps there are beside."""
+    others = len(order.get("route") or ()) - 1
+    return f"{order['routedDex'] or '-'}{f' +{others}' if others > 0 else ''}"
+
+
+def _got(order: Record) -> str:
+    """What was got, or, before that, what is exactly to be."""
+    if order["amountOut"]:
+        return f"{order['amountOut']} {order['outputToken']}"
+    return f"={order['receive']} {order['outputToken']}" if order.get("receive") else "-"

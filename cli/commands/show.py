@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli import cards, identify, render, times
+from cli import cards, identify, render, routes, times
 from cli.exits import Exit
 from cli.output import ORDER_FIELDS, Record
 from cli.paint import Line, Paint, state_of
@@ -50,11 +50,13 @@ def _card(order: Record, history: list[Record], paint: Paint, status: Record | N
             ("id", order["orderId"]),
             ("key", order["clientOrderId"]),
             ("tx", order["txHash"]),
+            ("routing", order.get("routing")),
+            ("route", routes.gap(order) if len(order.get("route") or ()) == 1 else None),  # of more the card says it
             ("retry of", order["retryOf"]),
         )
         if value
     ]
-    drawn = cards.card(story, paint, paint.width or WIDTH, times.now_ms(), status)
+    drawn = cards.card(story, paint, paint.width or WIDTH, times.now_ms(), status, whole=True)
     return [*drawn, *facts, *(map(_event, history) if whole else ())]
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cli import bps, durations
+from cli.asking import asked
 from cli.exits import Exit
 from cli.output import ORDER_FIELDS, Record
 from cli.session import Session
@@ -16,16 +17,28 @@ def submit(
     context: typer.Context,
     input_token: Annotated[str, typer.Argument(metavar="IN", help="The token to sell: symbol or mint.")],
     output_token: Annotated[str, typer.Argument(metavar="OUT", help="The token to get.")],
-    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="How much of IN, exactly, in whole tokens.")],
+    amount: Annotated[
+        str | None, typer.Argument(metavar="[AMOUNT]", help="How much of IN to sell, exactly, in whole tokens.")
+    ] = None,
+    receive: Annotated[
+        str | None, typer.Option("--receive", metavar="N", help="In place of AMOUNT: how much of OUT to get, exactly.")
+    ] = None,
     slippage: Annotated[
         str | None,
-        typer.Option("--slippage", metavar="LIMIT", help="At most this much below the quote: 50bps or 0.5%."),
+        typer.Option("--slippage", metavar="LIMIT", help="At most this much worse than the quote: 50bps or 0.5%."),
     ] = None,
     min_out: Annotated[
         str | None, typer.Option("--min-out", metavar="N", help="Never take less than N of OUT, whatever is quoted.")
     ] = None,
+    max_in: Annotated[
+        str | None, typer.Option("--max-in", metavar="N", help="With --receive: never give more than N of IN.")
+    ] = None,
     max_impact: Annotated[
         str | None, typer.Option("--max-impact", metavar="LIMIT", help="Refuse to move the pool by more: 300bps or 3%.")
+    ] = None,
+    route: Annotated[
+        str | None,
+        typer.Option("--route", metavar="HOW", help="best: over all pools and hops; single: one pool of one venue."),
     ] = None,
     key: Annotated[
         str | None, typer.Option("--key", metavar="K", help="Your own id: the same key never places a second order.")
@@ -38,23 +51,21 @@ def submit(
         bool, typer.Option("--dry-run", help="Quote and check, as for a real order; nothing is stored.")
     ] = False,
 ) -> Exit:
-    """Sell exactly AMOUNT of IN for OUT.
+    """Sell exactly AMOUNT of IN for OUT, or get exactly so much.
 
     \b
       oee submit SOL USDC 1.5
       oee submit SOL USDC 1.5 --slippage 30bps --wait
+      oee submit SOL USDC --receive 200 --max-in 1.3
       id=$(oee submit USDC SOL 25 --key dca-2026-11-20 -q)
 
     Prints the order's id once the order is on disk. With --wait, ends by the outcome: oee help exit-codes.
     """
     session = Session.of(context)
     timeout_ms = durations.read(timeout, "--timeout")
-    order: Record = {"inputToken": input_token, "outputToken": output_token, "amount": amount}
-    optional = {
-        "slippageBps": bps.read(slippage, "--slippage"),
-        "minOutput": min_out,
-        "maxImpactBps": bps.read(max_impact, "--max-impact"),
-    }
+    order: Record = {"inputToken": input_token, "outputToken": output_token}
+    order |= asked(amount, receive, min_out=min_out, max_in=max_in, routing=route)
+    optional = {"slippageBps": bps.read(slippage, "--slippage"), "maxImpactBps": bps.read(max_impact, "--max-impact")}
     order |= {name: value for name, value in optional.items() if value is not None}
     if dry_run:
         from cli.dry_run import dry_run as check

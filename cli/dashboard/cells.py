@@ -55,7 +55,11 @@ def worse_bps(quoted: str, got: str) -> Decimal:
 
 
 def slippage(story: Story) -> Decimal | None:
-    """By how many bps a fill was worse than its quote, or None before it."""
+    """By how many bps a fill was worse than its quote, or None before it: less was got, or more was taken."""
+    if story.request.get("receive"):
+        if story.quoted_input is None or story.amount_in is None:
+            return None
+        return -worse_bps(story.quoted_input, story.amount_in)
     if story.quoted_output is None or story.amount_out is None:
         return None
     return worse_bps(story.quoted_output, story.amount_out)

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from cli import bps
+from cli.asking import asked
 from cli.dashboard import keys
 from order_engine.errors import Malformed
 
@@ -18,7 +19,7 @@ class Said(NamedTuple):
 
     name: str
     words: tuple[str, ...] = ()
-    order: Mapping[str, Any] | None = None  # for submit
+    order: Mapping[str, Any] | None = None  # for submit; for quote what is said beside the words
     slippage_bps: int | None = None  # for retry
 
 
@@ -30,8 +31,8 @@ class Word(NamedTuple):
 
 
 WORDS: Mapping[str, Word] = {
-    "submit": Word("submit IN OUT AMOUNT [--slippage 50bps] [--min-out N] [--key K]", "place an order"),
-    "quote": Word("quote IN OUT AMOUNT", "what the venues offer; nothing is placed"),
+    "submit": Word("submit IN OUT AMOUNT|--receive N [--slippage 50bps] [--min-out N] [--key K]", "place an order"),
+    "quote": Word("quote IN OUT AMOUNT|--receive N", "the route, and what the venues offer"),
     "cancel": Word("cancel [ID...]", "cancel these orders, or those marked"),
     "retry": Word("retry [ID...] [--slippage 80bps]", "place these again, or those marked"),
     "show": Word("show ID", "open an order"),
@@ -82,8 +83,7 @@ def read(text: str) -> Said | None:
         case "submit":
             return _submit(given, options)
         case "quote":
-            _count(name, given, 3)
-            return Said(name, (given[0].upper(), given[1].upper(), given[2]))
+            return _quote(given, options)
         case "retry":
             return Said(name, tuple(given), slippage_bps=bps.read(options.get("--slippage"), "--slippage"))
         case "cancel":
@@ -107,7 +107,8 @@ def page_of(name: str) -> str | None:
 
 
 _TAKES = {
-    "submit": ("--slippage", "--min-out", "--max-impact", "--key"),
+    "submit": ("--receive", "--slippage", "--min-out", "--max-in", "--max-impact", "--route", "--key"),
+    "quote": ("--receive", "--route"),
     "retry": ("--slippage",),
     "halt": (),
 }
@@ -137,17 +138,26 @@ def _options(name: str, words: Sequence[str]) -> tuple[list[str], dict[str, str]
 
 
 def _submit(given: list[str], options: Mapping[str, str]) -> Said:
-    _count("submit", given, 3)
-    order: dict[str, Any] = {"inputToken": given[0], "outputToken": given[1], "amount": given[2]}
+    _count("submit", given, 2 if "--receive" in options else 3)
+    order: dict[str, Any] = {"inputToken": given[0], "outputToken": given[1]} | asked(
+        given[2] if len(given) > 2 else None,
+        options.get("--receive"),
+        min_out=options.get("--min-out"),
+        max_in=options.get("--max-in"),
+        routing=options.get("--route"),
+    )
     limit = bps.read(options.get("--slippage"), "--slippage")
     impact = bps.read(options.get("--max-impact"), "--max-impact")
-    more = {
-        "slippageBps": limit,
-        "maxImpactBps": impact,
-        "minOutput": options.get("--min-out"),
-        "clientOrderId": options.get("--key"),
-    }
+    more = {"slippageBps": limit, "maxImpactBps": impact, "clientOrderId": options.get("--key")}
     return Said("submit", tuple(given), order | {name: value for name, value in more.items() if value is not None})
+
+
+def _quote(given: list[str], options: Mapping[str, str]) -> Said:
+    _count("quote", given, 2 if "--receive" in options else 3)
+    amount = given[2] if len(given) > 2 else None
+    question = asked(amount, options.get("--receive"), routing=options.get("--route"))
+    question.pop("amount", None)
+    return Said("quote", (given[0].upper(), given[1].upper(), *given[2:]), question or None)
 
 
 def _count(name: str, given: Sequence[str], count: int) -> None:

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from cli import durations
-from cli.cards import less
+from cli import durations, routes
+from cli.cards import legs, less
 from cli.dashboard import cells
 from cli.dashboard.desk import Desk
 from cli.dashboard.orders import may_land
 from cli.dashboard.scrolled import Scrolled
 from cli.paint import Line, Paint, Span, state_of, wrap
 from cli.render import detail as in_short
-from cli.render import setback, short_hash, short_id
+from cli.render import exchanged, nothing, setback, short_hash, short_id
 from cli.story import PATH, Story
 from cli.times import clock_time, ms_of
 
@@ -29,6 +29,8 @@ def title(story: Story, *, floor: bool = True) -> str:
     asked = story.request
     if not asked:
         return short_id(story.order_id)
+    if asked.get("receive"):
+        return _buys(story, floor=floor)
     out = asked["outputToken"]
     if story.amount_out is not None:
         expected = f"{story.amount_out} {out}"
@@ -39,6 +41,20 @@ def title(story: Story, *, floor: bool = True) -> str:
     least = story.min_output or asked.get("minOutput")
     at_least = f", at least {least}" if floor and least and not story.final else ""
     return f"sell {asked['amount']} {asked['inputToken']} → {expected}{at_least}"
+
+
+def _buys(story: Story, *, floor: bool) -> str:
+    """The same of an order that is to receive an amount."""
+    asked = story.request
+    if story.amount_in is not None:
+        given = f"{story.amount_in} {asked['inputToken']}"
+    elif story.quoted_input is not None and not story.final:
+        given = f"≈ {story.quoted_input} {asked['inputToken']}"
+    else:
+        given = asked["inputToken"]
+    most = story.max_input or asked.get("maxInput")
+    at_most = f", at most {most}" if floor and most and not story.final else ""
+    return f"buy {asked['receive']} {asked['outputToken']} with {given}{at_most}"
 
 
 def _attempt(story: Story, desk: Desk, of: str) -> str:
@@ -67,7 +83,7 @@ def strip(story: Story, desk: Desk, paint: Paint, width: int) -> list[Line]:
     for number in range(3):
         line = left[number] if number < len(left) else []
         used = sum(len(text) for text, _ in line)
-        offered = right[number] if number < len(right) else []
+        offered = _whole_words(right[number], width - max(edge, used + 1)) if number < len(right) else []
         lines.append([*line, (" " * max(edge - used, 1), ""), *offered] if offered else line)
     lines.append([(" ", ""), *_whole_words(said(story, desk), width - 2)])
     return lines
@@ -132,17 +148,33 @@ def offers(story: Story) -> list[Line]:
     """What the venues offered, one line each."""
     if not story.quotes:
         return []
-    best = next((quote for quote in story.quotes if quote["dex"] == story.routed_dex), None)
+    best, several, amount = _reference(story)
     lines: list[Line] = []
+    if several:
+        said = routes.in_short(story.route, story.routed_dex)
+        lines.append([(f"{'route':<8} {best.get(amount)}", "strong"), (f" ◂ {said}", "confirmed")])
     for quote in _best_first(story):
         name = f"{quote['dex']:<8}"
         if "amountOut" not in quote:
             lines.append([(f"{name} no quote: {quote['reason']}", "dim")])
         elif quote is best:
-            lines.append([(f"{name} {quote['amountOut']}", "strong"), (" ◂ chosen", "confirmed")])
+            lines.append([(f"{name} {quote[amount]}", "strong"), (" ◂ chosen", "confirmed")])
         else:
-            lines.append([(f"{name} {quote['amountOut']} ", ""), (less(quote, best), "dim")])
+            lines.append([(f"{name} {quote[amount]} ", ""), (_less(story, quote, best), "dim")])
     return lines
+
+
+def _reference(story: Story) -> tuple[Record, bool, str]:
+    """What the offers are compared with, whether that is a route over several pools, and the field that is compared."""
+    several = len(story.route or ()) > 1
+    amount = "amountIn" if story.request.get("receive") else "amountOut"
+    if several:
+        return {"amountOut": story.quoted_output, "amountIn": story.quoted_input}, True, amount
+    return next((quote for quote in story.quotes if quote["dex"] == story.routed_dex), {}), False, amount
+
+
+def _less(story: Story, quote: Record, best: Record) -> str:
+    return less(quote, best, receives=bool(story.request.get("receive")))
 
 
 def _best_first(story: Story) -> list[Record]:
@@ -156,23 +188,27 @@ def said(story: Story, desk: Desk) -> Line:
         case "confirmed":
             slip = cells.slippage(story)
             against = f", {cells.bps(slip)} bps vs quote" if slip is not None else ""
-            fee = f", fee {story.fee} {story.fee_token}" if story.fee else ""
+            fees = " + ".join(f"{fee['amount']} {fee['token']}" for fee in story.fees)
+            fee = f", fee {fees}" if fees else ""
+            paid = f" for {story.amount_in} {asked['inputToken']}" if asked.get("receive") else ""
+            where = routes.in_short(story.route, story.routed_dex)
             return [
-                (f"got {story.amount_out} {asked.get('outputToken', '')} on {story.routed_dex}", "confirmed"),
+                (f"got {story.amount_out} {asked.get('outputToken', '')}{paid} on {where}", "confirmed"),
                 (f" at {cells.price(story.executed_price or '0', PRICE).strip()}{against}{fee}", ""),
             ]
         case "failed":
-            why = (story.error or "").removesuffix(" Nothing was sold.").rstrip(".")
-            return [(f"{story.error_code}: ", "fail"), (f"{why}. Nothing was sold; r tries again.", "")]
+            why = (story.error or "").removesuffix(f" {nothing(asked)}").rstrip(".")
+            return [(f"{story.error_code}: ", "fail"), (f"{why}. {nothing(asked)[:-1]}; r tries again.", "")]
         case "unknown":
             return [
                 ("no answer came; ", "unknown"),
                 (f"it {may_land(story, desk)}. Do not send it again; the daemon keeps looking.", ""),
             ]
         case "cancelled" | "expired":
-            return [(f"{story.reason or story.state}. Nothing was sold.", "dim")]
+            return [(f"{story.reason or story.state}. {nothing(asked)}", "dim")]
         case "submitted":
-            return [(f"tx {short_hash(story.tx_hash or '')} sent to {story.routed_dex}, waiting to land", "dim")]
+            where = routes.in_short(story.route, story.routed_dex)
+            return [(f"tx {short_hash(story.tx_hash or '')} sent to {where}, waiting to land", "dim")]
         case _ if story.setback:
             return [(f"the attempt before ended with {story.setback}", "dim")]
         case _:
@@ -243,11 +279,18 @@ def _facts(event: Record) -> str:
         case "routing":
             return f"try {event['attempt']}{setback(event) or ': the venues are asked'}"
         case "building":
-            return f"{event['routedDex']} {short_hash(event['pool'])}, quoted {event['quotedOutput']}"
+            several = len(event.get("route") or ()) > 1
+            where = (
+                routes.in_short(event["route"], None)
+                if several
+                else f"{event['routedDex']} {short_hash(event['pool'])}"
+            )
+            return f"{where}, quoted {exchanged(event['quotedOutput'], event.get('quotedInput'))}"
         case "submitted" if event.get("txHash"):
             return f"tx {short_hash(event['txHash'])}, until height {event['lastValidHeight']}"
         case "confirmed":
-            return f"got {event['amountOut']} at {event['executedPrice']}, height {event['height']}"
+            got = exchanged(event["amountOut"], event.get("amountIn"))
+            return f"got {got} at {event['executedPrice']}, height {event['height']}"
         case _:
             return in_short(event)
 
@@ -255,12 +298,18 @@ def _facts(event: Record) -> str:
 def _route(story: Story, width: int) -> list[Line]:
     if not story.quotes:
         return []
-    out = story.request.get("outputToken", "")
-    best = next((quote for quote in story.quotes if quote["dex"] == story.routed_dex), None)
+    best, several, amount = _reference(story)
+    of = (
+        f"IN ({story.request['inputToken']})"
+        if amount == "amountIn"
+        else f"OUT ({story.request.get('outputToken', '')})"
+    )
     bar = max(min(BAR, width - 71), 0)
+    against_what = "vs ROUTE" if several else "vs BEST"
     lines: list[Line] = [
         [(" ROUTE", "head"), (f"  {story.route_reason or ''}", "dim")],
-        [(f"   {'VENUE':<9} {f'OUT ({out})':>18} {'vs BEST':>9} {'FEE':>16}   IMPACT", "head")],
+        *_legs(story),
+        [(f"   {'VENUE':<9} {of:>18} {against_what:>9} {'FEE':>16}   IMPACT", "head")],
     ]
     for quote in _best_first(story):
         chosen = quote is best
@@ -268,13 +317,13 @@ def _route(story: Story, width: int) -> list[Line]:
         if "amountOut" not in quote:
             lines.append([lead, (f"no quote: {quote['reason']}", "dim")])
             continue
-        against = "chosen" if chosen else less(quote, best).removesuffix("bps")
+        against = "chosen" if chosen else _less(story, quote, best).removesuffix("bps")
         fee = f"{quote['fee']} {quote['feeToken']}"
         filled = min(bar, -(-bar * int(quote["priceImpactBps"]) // IMPACT_MAX))
         lines.append(
             [
                 lead,
-                (f"{quote['amountOut']:>18} ", "strong" if chosen else ""),
+                (f"{quote[amount]:>18} ", "strong" if chosen else ""),
                 (f"{against:>9} ", "confirmed" if chosen else ""),
                 (f"{fee:>16}   ", ""),
                 (f"{'▇' * filled:<{bar}}", "routing"),
@@ -282,6 +331,14 @@ def _route(story: Story, width: int) -> list[Line]:
             ]
         )
     return [*lines, []]
+
+
+def _legs(story: Story) -> list[Line]:
+    """The route leg by leg, and how near it is to the best there can be."""
+    near = routes.gap({"gapBps": story.gap_bps, "receive": story.request.get("receive")})
+    drawn = legs(story.route, "   ")
+    head = [[(text, "head") for text, _ in line] for line in drawn[:1]]
+    return [*head, *drawn[1:], *([[(f"   {near}", "dim")]] if near else ()), *([[]] if drawn or near else ())]
 
 
 def _gauge(story: Story, width: int) -> list[Line]:

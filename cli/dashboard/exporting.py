@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from cli import routes
 from cli.dashboard import cells, keys
 from cli.dashboard.desk import Desk, Record
 from cli.dashboard.pages import Shown
@@ -21,7 +22,7 @@ from order_engine.clock import timestamp
 ORDER_COLUMNS = (
     "orderId", "clientOrderId", "inputToken", "outputToken", "amount", "slippageBps", "minOutput", "status", "routedDex",
     "quotedOutput", "amountOut", "executedPrice", "slippageBpsGot", "fee", "feeToken", "txHash", "errorCode", "error",
-    "createdAt", "updatedAt",
+    "createdAt", "updatedAt", "receive", "maxInput", "quotedInput", "amountIn", "route", "gapBps",
 )  # fmt: skip
 EVENT_COLUMNS = ("seq", "timestamp", "orderId", "status", "detail")
 BALANCE_COLUMNS = ("token", "free", "reserved", "total", "valueUsdc")
@@ -62,7 +63,9 @@ def _order(story: Story) -> list[str]:
         story.order_id, *(asked.get(name) for name in ORDER_COLUMNS[1:6]), story.min_output or asked.get("minOutput"),
         story.state, story.routed_dex, story.quoted_output, story.amount_out, story.executed_price,
         None if slip is None else cells.bps(slip), story.fee, story.fee_token, story.tx_hash, story.error_code, story.error,
-        timestamp(story.started_at), timestamp(story.updated_at),
+        timestamp(story.started_at), timestamp(story.updated_at), asked.get("receive"),
+        story.max_input or asked.get("maxInput"), story.quoted_input, story.amount_in,
+        routes.in_short(story.route, None) if story.route else None, story.gap_bps,
     )  # fmt: skip
     return [bare(value) for value in values]
 

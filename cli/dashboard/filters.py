@@ -53,7 +53,7 @@ def _field(name: str, value: str) -> Test:
         case "status":
             return _status(value)
         case "venue":
-            return lambda story: (story.routed_dex or "").startswith(value)
+            return lambda story: any(name.startswith(value) for name in _venues(story))
         case "pair":
             return _pair(value)
         case "id":
@@ -94,6 +94,11 @@ def _pair(value: str) -> Test:
     )
 
 
+def _venues(story: Story) -> set[str]:
+    """Every venue that an order was routed to."""
+    return {story.routed_dex or "", *(str(leg["dex"]) for leg in story.route or ())}
+
+
 def _token(story: Story, side: str) -> str:
     return str(story.request.get(side, "")).lower()
 
@@ -117,7 +122,7 @@ def _anything(text: str) -> Test:
     def holds(story: Story) -> bool:
         asked = story.request
         words = (
-            story.order_id, story.state, story.routed_dex or "", story.error_code or "", story.tx_hash or "",
+            story.order_id, story.state, *_venues(story), story.error_code or "", story.tx_hash or "",
             f"{asked.get('inputToken', '')}/{asked.get('outputToken', '')}", str(asked.get("clientOrderId", "")),
         )  # fmt: skip
         return any(text in word.lower() for word in words)
@@ -127,12 +132,18 @@ def _anything(text: str) -> Test:
 
 # sorting
 
+
+def _sold(story: Story) -> Decimal:
+    """What is sold, as far as that is known; the route's figure where an order receives an amount."""
+    return Decimal(story.request.get("amount") or story.amount_in or story.quoted_input or "0")
+
+
 _NEED = {state: place for place, state in enumerate(("unknown", "failed", *reversed(STATES[:4])))}
 
 SORTS: dict[str, Callable[[Story], tuple[object, ...]]] = {
     "age": lambda story: (story.started_at,),
     "pair": lambda story: (_token(story, "inputToken"), _token(story, "outputToken")),
-    "sell": lambda story: (_token(story, "inputToken"), Decimal(story.request.get("amount", "0"))),
+    "sell": lambda story: (_token(story, "inputToken"), _sold(story)),
     "status": lambda story: (-_NEED.get(story.state, len(_NEED)),),
     "venue": lambda story: (story.routed_dex or "",),
     "slip": lambda story: (slippage(story) is not None, slippage(story) or Decimal(0)),

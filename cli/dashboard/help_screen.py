@@ -22,6 +22,11 @@ _FILTERS = (
     ("text  !text", "anything with, or without, this text; all words must hold"),
 )
 
+_AMOUNTS: Sequence[Line] = (
+    [("  1.5        ", "key"), ("as the amount: sell exactly that", "")],
+    [("  =200       ", "key"), ("as the amount: get exactly that, and give what it takes", "")],
+)
+
 
 def lines(page: str, paint: Paint, known: Sequence[Key] = keys.EVERY_KEY) -> list[Line]:
     """The help for a page."""
@@ -30,7 +35,8 @@ def lines(page: str, paint: Paint, known: Sequence[Key] = keys.EVERY_KEY) -> lis
     for section in (keys.ACT, keys.FIND, keys.MOVE, keys.COPY, keys.REST, keys.CARD_SECTION):
         of_section = [key for key in shown if key.section == section]
         if of_section:
-            made += [[(section, "head")], *([(f"  {key.shown:<11}", "key"), (key.help, "")] for key in of_section), []]
+            drawn: list[Line] = [[(f"  {key.shown:<11}", "key"), (key.help, "")] for key in of_section]
+            made += [[(section, "head")], *drawn, *(_AMOUNTS if section == keys.CARD_SECTION else ()), []]
     made += [[("Filter (/)", "head")], *([(f"  {word:<28}", "key"), (text, "")] for word, text in _FILTERS), []]
     made.append([("Command line (:)", "head")])
     made += [[(f"  {word.usage}", "key"), (f"  {word.help}", "dim")] for word in WORDS.values()]

@@ -9,6 +9,7 @@ from cli.dashboard.prices import worth
 from order_engine.client import Client
 
 SIZES = 4
+VENUES_ONLY = "single"  # how to route: nobody looks at the route here, and it would take its time
 LIMIT_BPS = 50
 QUESTIONS = 12  # at most, to find a depth
 CLOSE = Decimal("1.15")  # a depth is found when it is known up to this factor
@@ -37,7 +38,7 @@ def ask(client: Client, pair: tuple[str, str], amounts: Sequence[str]) -> Impact
     """Asks for a quote of each amount. Slow. Raises what `client.quote` raises."""
     found: dict[str, list[int | None]] = {}
     for number, amount in enumerate(amounts):
-        for offer in client.quote(*pair, amount)["quotes"]:
+        for offer in client.quote(*pair, amount, routing=VENUES_ONLY)["quotes"]:
             row = found.setdefault(str(offer["dex"]), [None] * len(amounts))
             row[number] = offer.get("priceImpactBps")
     return Impacts(pair, tuple(amounts), {dex: tuple(row) for dex, row in found.items()})
@@ -57,7 +58,10 @@ def deepened(client: Client, found: Impacts, stop: Callable[[], bool] = lambda: 
         amount = _next(bounds)
         if amount is None or stop():
             break
-        offers = {str(offer["dex"]): offer for offer in client.quote(*found.pair, format(amount, "f"))["quotes"]}
+        offers = {
+            str(offer["dex"]): offer
+            for offer in client.quote(*found.pair, format(amount, "f"), routing=VENUES_ONLY)["quotes"]
+        }
         for dex, (low, high) in bounds.items():
             bps = offers.get(dex, {}).get("priceImpactBps")
             if bps is not None and bps <= LIMIT_BPS:

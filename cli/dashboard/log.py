@@ -5,7 +5,7 @@ from typing import Any
 from textual import events
 from textual.message import Message
 
-from cli import render
+from cli import render, routes
 from cli.dashboard import cells
 from cli.dashboard.desk import Desk
 from cli.dashboard.scrolled import Scrolled
@@ -45,7 +45,8 @@ def _said(event: Record) -> str:
     if event["status"] == "submitted" and event.get("txHash"):
         return f"{event['routedDex']}, tx {render.short_hash(event['txHash'])}"
     if event["status"] == "confirmed":
-        return f"{event['amountOut']} on {event['routedDex']} at {event['executedPrice']}"
+        got = render.exchanged(event["amountOut"], event.get("amountIn"))
+        return f"{got} on {routes.in_short(event.get('route'), event['routedDex'])} at {event['executedPrice']}"
     return render.detail(event)
 
 

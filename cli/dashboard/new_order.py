@@ -1,7 +1,8 @@
-"""The card for a new order: what is asked for, what every venue would pay right now, and the same as a shell command.
+"""The card for a new order: what is asked for, the route that it would get right now, and the same as a shell command.
 
-What is typed is read by the rules of the shell. Quotes are asked for in a thread of their own, once typing pauses and again
-every few seconds; an answer to something that is not asked any more is dropped. A refusal stays in the card.
+What is typed is read by the rules of the shell; an amount that begins with = is what is to be got, exactly. Quotes are asked for
+in a thread of their own, once typing pauses and again every few seconds; an answer to something that is not asked any more is
+dropped. A refusal stays in the card.
 """
 
 import shlex
@@ -18,7 +19,7 @@ from textual.suggester import SuggestFromList
 from textual.timer import Timer
 from textual.widgets import Input, Label
 
-from cli import bps, render
+from cli import bps, render, routes
 from cli.cards import less
 from cli.dashboard import cells
 from cli.dashboard.desk import Desk, Record
@@ -29,13 +30,14 @@ from cli.dashboard.painted import Painted, link
 from cli.dashboard.scrolled import Wheel
 from cli.dashboard.themes import symbols
 from cli.paint import Line, wrap
-from order_engine.amounts import BPS, InvalidAmount, div_ceil, format_amount, parse_amount
+from order_engine.amounts import BPS, InvalidAmount, div_ceil, div_floor, format_amount, parse_amount
 from order_engine.client import Client, new_key
 from order_engine.errors import EngineError, Malformed, OutcomeUnknown
 from order_engine.tokens import TOKENS, resolve
 
 PAUSE_S = 0.25  # after the last key, before the venues are asked
 RENEW_S = 2.0
+RECEIVE = "="  # before an amount: it is to be got, not sold
 INSIDE = 62  # cells of a line in the card
 OFFERS = 3  # lines for quotes
 SAYS_MIN, SAYS_MAX = 2, 6  # lines for what is wrong: it grows with what there is to say
@@ -61,37 +63,62 @@ def read(draft: Draft) -> Record:
     if sell == buy:
         raise Malformed(f"Both are {sell.symbol}.", code="same_token", field="buy")
     amount = draft.amount.strip()
+    receives = amount.startswith(RECEIVE)
+    amount = amount.removeprefix(RECEIVE).strip()
     try:
-        parse_amount(amount, sell.decimals)
+        parse_amount(amount, buy.decimals if receives else sell.decimals)
     except InvalidAmount as error:
         raise Malformed(f"{error}.", code="invalid_amount", field="amount") from error
-    order: Record = {"inputToken": sell.symbol, "outputToken": buy.symbol, "amount": amount}
+    order: Record = {"inputToken": sell.symbol, "outputToken": buy.symbol, "receive" if receives else "amount": amount}
     limit = bps.read(draft.limit.strip() or None, "limit")
     return order if limit is None else order | {"slippageBps": limit}
 
 
 def shell(order: Record) -> str:
     """The command that places the same order."""
-    words = ["oee", "submit", order["inputToken"], order["outputToken"], order["amount"]]
+    much = ["--receive", order["receive"]] if "receive" in order else [order["amount"]]
+    words = ["oee", "submit", order["inputToken"], order["outputToken"], *much]
     if "slippageBps" in order:
         words += ["--slippage", f"{order['slippageBps']}bps"]
     return shlex.join(words)
 
 
-def least(order: Record, quote: Record) -> str | None:
-    """What would be paid at least, where the order says a limit: the best offer less that, rounded for the user."""
+def worst(order: Record, quote: Record) -> str | None:
+    """What would be paid at least, or taken at most, where the order says a limit: the route's amount with that, in words.
+
+    Rounded for the user: what is paid up, what is taken down.
+    """
     best = next((offer for offer in quote["quotes"] if offer["dex"] == quote["best"]), None)
     if best is None or "slippageBps" not in order:
         return None
-    token = TOKENS.get(order["outputToken"])
-    units = parse_amount(best["amountOut"], token.decimals) if token else 0
-    return format_amount(div_ceil(units * (BPS - order["slippageBps"]), BPS), token.decimals) if token else None
+    receives = "receive" in order
+    symbol = order["inputToken" if receives else "outputToken"]
+    amount = quote.get("quotedInput" if receives else "quotedOutput") or best["amountIn" if receives else "amountOut"]
+    if (token := TOKENS.get(symbol)) is None:
+        return None
+    units, limit = parse_amount(amount, token.decimals), int(order["slippageBps"])
+    if receives:
+        return f"at most {format_amount(div_floor(units * (BPS + limit), BPS), token.decimals)} {symbol}"
+    return f"at least {format_amount(div_ceil(units * (BPS - limit), BPS), token.decimals)} {symbol}"
+
+
+def route(quote: Record, width: int) -> list[Line]:
+    """The route that the order would get, on one line: what it comes to, and where."""
+    if not quote.get("route"):
+        return []
+    receives = bool(quote.get("receive"))
+    amount = quote["quotedInput" if receives else "quotedOutput"]
+    said = f" {amount} {quote['inputToken' if receives else 'outputToken']} by {routes.in_short(quote['route'], quote['best'])}"
+    return [[("▸", "confirmed"), (cells.fit(said, width - 1).rstrip(), "strong")]]
 
 
 def offers(quote: Record, width: int) -> list[Line]:
-    """One line per venue, the chosen one marked."""
-    best = next((offer for offer in quote["quotes"] if offer["dex"] == quote["best"]), None)
-    amounts = render.on_the_point([str(offer.get("amountOut", "")) for offer in quote["quotes"]])
+    """One line per venue, the chosen one marked; where the route is better than all of them, by how much worse each is."""
+    receives, several = bool(quote.get("receive")), len(quote.get("route") or ()) > 1
+    best = next((offer for offer in quote["quotes"] if offer["dex"] == quote["best"] and not several), None)
+    against = routes.total(quote) if several else best
+    of, symbol = ("amountIn", quote["inputToken"]) if receives else ("amountOut", quote["outputToken"])
+    amounts = render.on_the_point([str(offer.get(of, "")) for offer in quote["quotes"]])
     wide = max(map(len, amounts), default=0)
     drawn: list[Line] = []
     for offer, amount in zip(quote["quotes"], amounts, strict=True):
@@ -104,8 +131,8 @@ def offers(quote: Record, width: int) -> list[Line]:
         drawn.append(
             [
                 ("▸" if chosen else " ", "confirmed"),
-                (f"{name}{amount:>{wide}} {quote['outputToken']}", tone),
-                (f"  {'best' if chosen else less(offer, best):>9}", tone),
+                (f"{name}{amount:>{wide}} {symbol}", tone),
+                (f"  {'best' if chosen else less(offer, against, receives=receives):>9}", tone),
                 (f"  impact {offer['priceImpactBps']} bps", "dim"),
             ]
         )
@@ -152,6 +179,7 @@ class NewOrder(ModalScreen[Record | None]):
     NewOrder #limit { width: 9; }
     NewOrder #free { width: 1fr; }
     NewOrder #offers { height: 3; margin-top: 1; }
+    NewOrder #route { height: 1; }
     NewOrder #says { height: 2; }
     NewOrder #same, NewOrder #acts { height: 1; }
     NewOrder #acts { margin-top: 1; }
@@ -196,7 +224,7 @@ class NewOrder(ModalScreen[Record | None]):
             card.border_title = "New order"
             with Horizontal():
                 yield Label("Sell", markup=False)
-                yield Input(self._begins.amount, placeholder="amount", compact=True, id="amount", max_length=40)
+                yield Input(self._begins.amount, placeholder="1.5, or =200", compact=True, id="amount", max_length=40)
                 yield TokenField(self._begins.sell, known, id="sell")
                 yield Painted(id="free")
             with Horizontal():
@@ -206,6 +234,7 @@ class NewOrder(ModalScreen[Record | None]):
                 yield Input(placeholder="default", compact=True, id="limit", max_length=12)
                 yield Label("bps", markup=False)
             yield Painted(id="offers")
+            yield Painted(id="route")
             yield Painted(id="says")
             yield Painted(id="same")
             yield Painted(id="acts")
@@ -267,7 +296,9 @@ class NewOrder(ModalScreen[Record | None]):
         def quote(client: Client) -> Record | None:
             if self._asked is not order:  # typed on while this waited
                 return None
-            return client.quote(order["inputToken"], order["outputToken"], order["amount"])
+            return client.quote(
+                order["inputToken"], order["outputToken"], order.get("amount"), receive=order.get("receive")
+            )
 
         self._asking.ask(
             quote, lambda answer: self._quoted(order, answer), lambda error: self._not_quoted(order, error)
@@ -306,7 +337,7 @@ class NewOrder(ModalScreen[Record | None]):
             return
         if self._order is None:
             if self.draft.empty:
-                self._say("How much is to be sold?", "warn")
+                self._say("How much is to be sold? Or, with = before it, to be got?", "warn")
                 self.query_one("#amount", Input).focus()
             self._draw()
             return
@@ -340,6 +371,7 @@ class NewOrder(ModalScreen[Record | None]):
         width = min(INSIDE, max(self.size.width - 4, 20))
         self._put("free", [self._free()])
         self._put("offers", self._offers(width)[:OFFERS])
+        self._put("route", [] if self._quote is None else route(self._quote, width))
         said = [part for line in self._says or self._verdict() for part in wrap(line, width, "   ")]
         self.query_one("#says").styles.height = min(max(len(said), SAYS_MIN), SAYS_MAX)
         self._put("says", said)
@@ -356,8 +388,8 @@ class NewOrder(ModalScreen[Record | None]):
         balance = next((b for b in self._desk.balances if str(b["token"]).upper() == symbol), None)
         if balance is None:
             return []
-        short = self._order is not None and Decimal(self._order["amount"]) > Decimal(balance["free"])
-        if short:
+        needed = (self._order or {}).get("amount") or (self._quote or {}).get("quotedInput")
+        if needed is not None and Decimal(needed) > Decimal(balance["free"]):
             return [(f"{self._paint.symbol('warn')} only {balance['free']} free", "warn")]
         return [(f"free {balance['free']}", "dim")]
 
@@ -377,8 +409,10 @@ class NewOrder(ModalScreen[Record | None]):
             if not any("amountOut" in offer for offer in self._quote["quotes"]):  # each says above why not
                 why = f"No venue makes an offer for {self._order['inputToken']} to {self._order['outputToken']}."
             return [[(f" {self._paint.symbol('fail')} {why}", "fail")]]
-        amount = least(self._order, self._quote)
-        return [] if amount is None else [[(f"   at least {amount} {self._order['outputToken']}", "")]]
+        limit = worst(self._order, self._quote)
+        near = routes.gap(self._quote)
+        said = "; ".join(words for words in (limit, near) if words)
+        return [[(f"   {said}", "")]] if said else []
 
     def _acts(self, width: int) -> Line:
         key_of = {key.name: key.shown.split()[0] for key in self._known}
@@ -394,7 +428,8 @@ class NewOrder(ModalScreen[Record | None]):
 def _same_ask(quote: Record, order: Record) -> bool:
     """True when the quote is of this order. Amounts are compared as numbers: 1.50 is answered as 1.5."""
     tokens = quote["inputToken"] == order["inputToken"] and quote["outputToken"] == order["outputToken"]
-    return tokens and Decimal(quote["amount"]) == Decimal(order["amount"])
+    name = "receive" if "receive" in order else "amount"
+    return tokens and quote.get(name) is not None and Decimal(quote[name]) == Decimal(order[name])
 
 
 def _worded(error: EngineError) -> str:

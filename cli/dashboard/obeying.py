@@ -4,12 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cli import routes
 from cli.dashboard import command_line, keys
 from cli.dashboard.acting import Acting
 from cli.dashboard.acts import Outcome
 from cli.dashboard.desk import Desk
 from cli.dashboard.filters import SORTS
 from cli.dashboard.finding import Finding
+from cli.render import exchange
 from cli.story import Story
 from order_engine.client import new_key
 from order_engine.errors import Malformed
@@ -49,7 +51,10 @@ class Obeying:
             case "status":
                 screen.tell(Outcome(_status_words(screen.desk)))
             case "quote":
-                screen.ask(lambda client: client.quote(*said.words), lambda quote: screen.tell(_quoted(quote), QUOTE_S))
+                screen.ask(
+                    lambda client: client.quote(*said.words, **(said.order or {})),
+                    lambda quote: screen.tell(_quoted(quote), QUOTE_S),
+                )
             case _ if self._acting.may():
                 self._act(said)
 
@@ -117,11 +122,16 @@ class Obeying:
 
 
 def _quoted(quote: dict[str, Any]) -> Outcome:
-    lines = [f"{quote['amount']} {quote['inputToken']} → {quote['outputToken']}"]
+    receives, several = bool(quote.get("receive")), len(quote.get("route") or ()) > 1
+    lines = [exchange(quote) if receives else f"{quote['amount']} {quote['inputToken']} → {quote['outputToken']}"]
+    if several:
+        lines.append(f"{'route':<9}{quote['quotedInput' if receives else 'quotedOutput']}  ◂ best")
+        lines.append(f"  {routes.in_short(quote['route'], quote['best'])}")
     for offer in quote["quotes"]:
         if "amountOut" in offer:
-            best = "  ◂ best" if offer["dex"] == quote["best"] else ""
-            lines.append(f"{offer['dex']:<9}{offer['amountOut']}  impact {offer['priceImpactBps']} bps{best}")
+            best = "  ◂ best" if offer["dex"] == quote["best"] and not several else ""
+            amount = offer["amountIn" if receives else "amountOut"]
+            lines.append(f"{offer['dex']:<9}{amount}  impact {offer['priceImpactBps']} bps{best}")
         else:
             lines.append(f"{offer['dex']:<9}no quote: {offer['reason']}")
     return Outcome("\n".join(lines))

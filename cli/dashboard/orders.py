@@ -91,14 +91,14 @@ def _cell(column: Column, story: Story, desk: Desk, paint: Paint) -> Line:
             pair = f"{asked['inputToken']}→{asked['outputToken']}" if asked else ""
             return [(cells.fit(pair, column.width), "")]
         case "SELL":
-            return [(cells.number(asked.get("amount"), column.width), "")]
+            return [_sold(story, column.width)]
         case "STATUS":
             text, tone = paint.state(story.state)
             return [(cells.fit(text, column.width), tone)]
         case "LIFECYCLE":
             return cells.life(story, paint)
         case "VENUE":
-            return [(cells.fit(_venue(story), column.width), "" if story.routed_dex else "dim")]
+            return [(cells.fit(_venue(story, column.width), column.width), "" if story.routed_dex else "dim")]
         case "GOT":
             return [(cells.number(story.amount_out, column.width), "" if story.amount_out else "dim")]
         case "PRICE":
@@ -106,26 +106,42 @@ def _cell(column: Column, story: Story, desk: Desk, paint: Paint) -> Line:
         case "SLIP bps":
             return [_slip(story, column.width)]
         case "FEE":
-            fee = f"{story.fee} {story.fee_token}" if story.fee else None
-            if fee and len(fee) > column.width:
-                fee = (
-                    f"{cells.number(story.fee, column.width - len(str(story.fee_token)) - 1).strip()} {story.fee_token}"
-                )
-            return [(cells.fit(fee or "-", column.width, ">"), "" if fee else "dim")]
+            return [(cells.fit(_fee(story, column.width), column.width, ">"), "" if story.fees else "dim")]
         case _:
             return [(cells.fit(cells.age(desk.now_ms - story.started_at), column.width, ">"), "dim")]
 
 
-def _venue(story: Story) -> str:
+def _sold(story: Story, width: int) -> tuple[str, str]:
+    """What is sold; of an order that receives an amount that one, as =200, until it is known what was taken for it."""
+    receive = story.request.get("receive")
+    if receive and story.amount_in is None:
+        return cells.fit(f"={cells.number(str(receive), width - 1).strip()}", width, ">"), ""
+    return cells.number(story.amount_in if receive else story.request.get("amount"), width), ""
+
+
+def _fee(story: Story, width: int) -> str:
+    """The fee with its token; the first of several and a sign that there are more."""
+    if not story.fees:
+        return "-"
+    amount, token = str(story.fees[0]["amount"]), str(story.fees[0]["token"])
+    more = " +" if len(story.fees) > 1 else ""
+    room = width - len(token) - len(more) - 1
+    return f"{amount if len(amount) <= room else cells.number(amount, room).strip()} {token}{more}"
+
+
+def _venue(story: Story, width: int) -> str:
+    """The venue of the largest share; with how many swaps there are beside, as far as there is room."""
     if story.routed_dex:
-        return story.routed_dex
+        others = len(story.route or ()) - 1
+        counted = f"{story.routed_dex}+{others}"
+        return story.routed_dex if others < 1 else counted if len(counted) <= width else f"{story.routed_dex}+"
     return "asking" if story.state == "routing" else "-"
 
 
 def _price(story: Story, width: int) -> tuple[str, str]:
     if story.executed_price is not None:
         return cells.price(story.executed_price, width), ""
-    amount = story.request.get("amount")
+    amount = story.request.get("amount") or story.quoted_input
     if story.quoted_output is not None and amount and not story.final:
         return cells.price(cells.quotient(story.quoted_output, str(amount)), width), "dim"
     return "-".rjust(width), "dim"

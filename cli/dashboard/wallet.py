@@ -76,15 +76,17 @@ def day(stories: Iterable[Story], pools: Sequence[Record], now_ms: int) -> Day:
     volumes = [value(story.amount_out, story.request.get("outputToken")) for story in today]
     slips = [slip for story in today if (slip := cells.slippage(story)) is not None]
     savings = [
-        better * rate
+        worth_of
         for story in today
-        if (better := _better(story)) is not None and (rate := value("1", story.request.get("outputToken"))) is not None
+        if (better := _better(story)) is not None and (worth_of := value(format(better[0], "f"), better[1])) is not None
     ]
     hours_end = now_ms - now_ms % HOUR_MS + HOUR_MS
     return Day(
         fills=len(today),
         volume=sum((volume for volume in volumes if volume is not None), Decimal(0)),
-        fees=sum((value(story.fee, story.fee_token) or Decimal(0) for story in today), Decimal(0)),
+        fees=sum(
+            (value(fee["amount"], fee["token"]) or Decimal(0) for story in today for fee in story.fees), Decimal(0)
+        ),
         slippage=sum(slips, Decimal(0)) / len(slips) if slips else None,
         unvalued=sum(volume is None for volume in volumes),
         saved=sum(savings, Decimal(0)) if savings else None,
@@ -92,11 +94,25 @@ def day(stories: Iterable[Story], pools: Sequence[Record], now_ms: int) -> Day:
     )
 
 
-def _better(story: Story) -> Decimal | None:
-    """How much more the chosen venue offered than the best of the others, fees included."""
-    nets = {str(quote["dex"]): Decimal(quote["netOutput"]) for quote in story.quotes if "netOutput" in quote}
-    chosen = nets.pop(story.routed_dex or "", None)
-    return None if chosen is None or not nets else chosen - max(nets.values())
+def _better(story: Story) -> tuple[Decimal, str] | None:
+    """How much more was chosen than the best of the other offers, and in which token.
+
+    Of one venue's offer, fees included; of a route over several pools against every venue's own offer. What an order that
+    receives an amount saves is what it gives less.
+    """
+    receives = bool(story.request.get("receive"))
+    several = len(story.route or ()) > 1
+    name = "amountIn" if receives else "amountOut" if several else "netOutput"
+    found = {str(quote["dex"]): Decimal(quote[name]) for quote in story.quotes if name in quote}
+    chosen: Decimal | str | None = found.pop(story.routed_dex or "", None)
+    if several:
+        chosen = story.quoted_input if receives else story.quoted_output
+        found = {str(quote["dex"]): Decimal(quote[name]) for quote in story.quotes if name in quote}
+    if chosen is None or not found:
+        return None
+    if receives:
+        return min(found.values()) - Decimal(chosen), str(story.request["inputToken"])
+    return Decimal(chosen) - max(found.values()), str(story.request["outputToken"])
 
 
 def lines(desk: Desk, reckoned: Day, width: int, height: int, paint: Paint) -> list[Line]:

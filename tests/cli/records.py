@@ -37,7 +37,7 @@ UNKNOWN = order(
 )
 CANCELLED = order(status="cancelled", seq=3)
 
-QUOTES = [
+QUOTES: list[Record] = [
     {
         "dex": "raydium", "pool": "p1", "amountOut": "224.40221", "fee": "0.004", "feeToken": "SOL",
         "networkFee": "0.000005", "priceImpactBps": 2, "netOutput": "224.4014",
@@ -94,6 +94,51 @@ AGAIN = event(
 GIVEN_UP = event(6, "failed", "07.000", error="moved 62 bps", errorCode="slippage_exceeded", attempts=2)
 
 LIFE = [PENDING, ROUTING, BUILDING, SUBMITTED, LANDED]
+
+
+# a route over several pools, for an order that sells and for one that receives an amount
+
+
+def leg(dex: str, pool: str, sold: str, got: str, pair: str = "SOL/USDC") -> Record:
+    token_in, _, token_out = pair.partition("/")
+    return {
+        "dex": dex, "pool": pool, "inputToken": token_in, "outputToken": token_out, "amountIn": sold, "amountOut": got,
+    }  # fmt: skip
+
+
+ROUTE = [
+    leg("raydium", "58oQChx4yWmvKdwLLZzBi4ChoCc2fqCUWBkwMihLYQo2", "0.93", "139.446"),
+    leg("meteora", "HTvjzsfX3yU6BUodCjZ5vZkUrAxMDTrBs3CJaq43ashR", "0.57", "85.567"),
+]
+HOPS = [leg("raydium", "p1", "10", "1500"), leg("orca", "p3", "1500", "90000000", "USDC/BONK")]
+CIRCLE = [
+    leg("orca", "p4", "2", "1.6", "SOL/JitoSOL"), leg("orca", "p5", "1.6", "2.01", "JitoSOL/SOL"),
+    leg("raydium", "p1", "6", "900"), leg("meteora", "p2", "4.01", "601"),
+]  # fmt: skip
+
+RECEIVES = order(amount=None, receive="200", maxInput="1.3", routing="best")
+RECEIVED = RECEIVES | {
+    "status": "confirmed", "settlement": "settled", "attempts": 1, "routedDex": "raydium", "route": ROUTE,
+    "quotedInput": "1.22", "quotedOutput": "200", "amountIn": "1.2231", "amountOut": "200", "executedPrice": "163.518927",
+    "fees": [{"token": "SOL", "amount": "0.002"}, {"token": "USDC", "amount": "0.1"}], "txHash": TX, "gapBps": "0.0021",
+    "seq": 5,
+}  # fmt: skip
+SPLIT_QUOTES = [quote | {"amountIn": taken} for quote, taken in zip(QUOTES[:2], ("1.2301", "1.2288"), strict=True)]
+RECEIVING = [
+    PENDING | {"amount": None, "receive": "200", "maxInput": "1.3", "routing": "best"},
+    ROUTING,
+    BUILDING
+    | {
+        "routedDex": "raydium", "route": ROUTE, "quotedInput": "1.22", "quotedOutput": "200", "gapBps": "0.0021",
+        "quotes": SPLIT_QUOTES,
+    },
+    SUBMITTED | {"routedDex": "raydium", "minOutput": "200", "maxInput": "1.2261"},
+    LANDED
+    | {
+        "routedDex": "raydium", "route": ROUTE, "amountIn": "1.2231", "amountOut": "200", "fee": None, "feeToken": None,
+        "fees": RECEIVED["fees"], "executedPrice": "163.518927",
+    },
+]  # fmt: skip
 
 
 class Stream(io.StringIO):

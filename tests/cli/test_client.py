@@ -49,6 +49,21 @@ def test_every_call_of_the_contract(client: Client) -> None:
     assert client.daemon()["pid"] == find_daemon(client.home).pid  # type: ignore[union-attr]
 
 
+def test_an_amount_to_receive_is_quoted_placed_and_proven(client: Client) -> None:
+    quote = client.quote("SOL", "USDC", receive="2", routing="best", explain=True, receipt=True)
+    assert (quote["amount"], quote["receive"], quote["routing"]) == (None, "2", "best")
+    assert quote["explanation"]["used"]
+    assert quote["receipt"]["schema"] == "oee.receipt/1"
+    order = client.submit({"inputToken": "SOL", "outputToken": "USDC", "receive": "2", "routing": "best"})
+    bought = ended(client, order["orderId"])
+    assert (bought["status"], bought["amountOut"], bought["amount"]) == ("confirmed", "2", None)
+    assert client.receipt(order["orderId"])["plan"]["exact"] == "out"
+    single = client.submit({"inputToken": "SOL", "outputToken": "USDC", "amount": "0.01", "routing": "single"})
+    assert ended(client, single["orderId"])["status"] == "confirmed"
+    with pytest.raises(errors.NotFound, match="no receipt"):
+        client.receipt(single["orderId"])
+
+
 def test_the_same_key_is_the_same_order_and_never_another(client: Client) -> None:
     key = new_key()
     first, is_new = client.place(AN_ORDER, key=key)

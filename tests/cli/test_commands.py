@@ -103,7 +103,10 @@ def test_a_dry_run_places_nothing(oee: Oee, daemon: RunningDaemon) -> None:
         (("SOL", "USDC", "99999999", "--max-impact", "50%"), "price_impact_too_high"),
         (("JitoSOL", "SOL", "2500"), "insufficient_balance"),
         (("SOL", "USDC", "0.01", "--min-out", "999"), "no_route"),
-        (("BONK", "USDC", "1"), "no_route"),
+        (("BONK", "USDC", "1", "--route", "single"), "no_route"),
+        (("SOL", "USDC", "--receive", "1", "--max-in", "0.0001"), "no_route"),
+        (("SOL", "USDC", "--receive", "99999999"), "no_route"),
+        (("JitoSOL", "SOL", "--receive", "2500", "--max-impact", "50%"), "insufficient_balance"),
     ):
         refused = oee("submit", *words, "--dry-run", "--json")
         assert (refused.code, refused.error["code"], refused.out) == (5, code, ""), words
@@ -139,7 +142,14 @@ def test_a_dry_run_places_nothing(oee: Oee, daemon: RunningDaemon) -> None:
         (("\x1b[2J", "USDC", "1"), 3, "unknown_token"),
         (("", "USDC", "1"), 3, "unknown_token"),
         (("SOL", "USDC", "99999999"), 5, "insufficient_balance"),
-        (("BONK", "USDC", "1"), 5, "no_route"),
+        (("BONK", "USDC", "1", "--route", "single"), 5, "no_route"),
+        (("SOL", "USDC", "1", "--receive", "1"), 2, "invalid_request"),
+        (("SOL", "USDC", "--receive", "x"), 2, "invalid_amount"),
+        (("SOL", "USDC", "--receive", "0.0000001"), 2, "invalid_amount"),
+        (("SOL", "USDC", "--receive", "1", "--min-out", "1"), 2, "invalid_request"),
+        (("SOL", "USDC", "1", "--max-in", "2"), 2, "invalid_request"),
+        (("SOL", "USDC", "--receive", "1", "--max-in", "x"), 2, "invalid_amount"),
+        (("SOL", "USDC", "1", "--route", "bset"), 2, "invalid_request"),
     ],
 )
 def test_bad_orders_are_refused_clearly_and_change_nothing(
@@ -266,7 +276,7 @@ def test_list_filters_and_ends_with_the_newest(oee: Oee) -> None:
     assert oee("list", "--pair", "USDC/SOL", "--limit", "1", "-q").out.strip() == newest
     assert oee("list", "--key", "nobody", "-q").out == ""
     table = oee("list", "--limit", "2").out.splitlines()
-    assert table[0].split() == ["ID", "PAIR", "SELL", "STATUS", "VENUE", "GOT", "AGE"]
+    assert table[0].split() == ["ID", "PAIR", "SELL", "STATUS", "VENUE", "GET", "AGE"]
     assert [line.split()[0] for line in table[1:]] == [failed[-6:], newest[-6:]]
 
 
@@ -347,10 +357,51 @@ def test_quote_compares_the_venues_and_marks_the_choice(oee: Oee) -> None:
     assert oee("quote", "SOL", "USDC", "1", "-q").out.strip() in {"raydium", "meteora", "orca"}
     assert "▸" in oee("quote", "SOL", "USDC", "1").out
     assert len(oee("quote", "SOL", "USDC", "1", "--watch", "0", "--count", "3", "--json").records) == 3
-    none = oee("quote", "BONK", "USDC", "1", "--json")
+    none = oee("quote", "BONK", "USDC", "1", "--route", "single", "--json")
     assert (none.code, none.record["best"], none.error["code"]) == (5, None, "no_route")
     assert oee("quote", "SOL", "NOPE", "1").code == 3
     assert oee("quote", "SOL", "USDC", "x").code == 2
+
+
+def test_quote_shows_the_route_and_explains_it_pool_by_pool(oee: Oee) -> None:
+    done = oee("quote", "SOL", "USDC", "--receive", "200", "--explain")
+    assert done.code == 0
+    assert done.out.startswith("Buy 200 USDC with SOL\n")
+    for said in ("\nRoute: ", "SHARE  VENUE", "Used, so that", "Not used, and why:", "No route could take less than "):
+        assert said in done.out, said
+    pools = oee("pools", "-q").out.split()
+    told = oee("quote", "SOL", "USDC", "5000", "--explain", "--json").record["explanation"]
+    assert {each["pool"] for each in told["used"] + told["unused"]} == set(pools)
+    single = oee("quote", "SOL", "USDC", "5", "--explain", "--route", "single")
+    assert (single.code, single.err) == (0, "Nothing to explain: only --route best looks at all pools.\n")
+
+
+def test_an_order_can_say_what_it_receives(oee: Oee) -> None:
+    done = oee("submit", "SOL", "USDC", "--receive", "2", "--max-in", "0.1", "--wait")
+    assert done.code == 0
+    assert "Buy exactly 2 USDC with SOL, at most 0.1 SOL (limit 50bps)" in done.err
+    assert "● confirmed  got 2 USDC for 0.01" in done.err
+    order = oee("show", done.out.strip(), "--json").record
+    assert (order["amount"], order["receive"], order["maxInput"], order["amountOut"]) == (None, "2", "0.1", "2")
+    assert "Buy exactly 2 USDC with SOL" in oee("show", done.out.strip()).out
+    assert "2 USDC" in oee("list", "--limit", "1").out
+    assert "buy 2 USDC with SOL" in oee("events", "--order", done.out.strip()).out
+    rows = "in,out,receive,maxInput,routing\nSOL,USDC,2,0.1,single\nSOL,USDC,2,,best\n"
+    batch = oee("batch", "-", "--json", stdin=rows)
+    assert batch.code == 0
+    assert [(order["receive"], order["maxInput"], order["routing"]) for order in batch.records] == [
+        ("2", "0.1", "single"),
+        ("2", None, "best"),
+    ]
+
+
+def test_an_order_that_received_nothing_is_retried_as_it_was(oee: Oee) -> None:
+    failed = oee("submit", "SOL", "USDC", "--receive", "2", "--max-in", "0.0001", "--wait")
+    assert failed.code == 6
+    assert "Nothing was bought. Again: oee retry" in failed.err
+    new = oee("retry", failed.out.strip(), "--json").record
+    assert (new["receive"], new["maxInput"], new["amount"]) == ("2", "0.0001", None)
+    oee("wait", new["orderId"])
 
 
 def test_status_is_short_and_has_a_record(oee: Oee) -> None:

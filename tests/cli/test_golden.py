@@ -4,7 +4,8 @@
 renamed or given another type, for which there would be a `/2`.
 
 A shape is: some of "string", "integer", "boolean", "null" and "absent" with | between; an object of shapes; {"each": […]}, a
-list whose items have one of the shapes; {"any name": shape}. The facts of an event depend on its status: "when".
+list whose items have one of the shapes; {"any name": shape}; {"or null": shape} and {"or absent": shape}; {"anything": why}. The
+facts of an event depend on its status: "when".
 """
 
 import json
@@ -30,6 +31,12 @@ def wrong(value: Any, shape: Any, place: str = "") -> Iterator[str]:
     if isinstance(shape, str):
         if WORDS.get(type(value)) not in shape.split("|"):
             yield f"{place} is {value!r}, not {shape}"
+    elif "anything" in shape:
+        return
+    elif "or null" in shape:
+        yield from () if value is None else wrong(value, shape["or null"], place)
+    elif "or absent" in shape:
+        yield from wrong(value, shape["or absent"], place)
     elif "each" in shape:
         for number, item in enumerate(value):
             found = [list(wrong(item, one, f"{place}[{number}]")) for one in shape["each"]]
@@ -106,6 +113,16 @@ def test_events(lived: Oee, undecided: Oee) -> None:
 
 def test_quotes(lived: Oee) -> None:
     check(*(lived("quote", token, "USDC", "1", "--json").record for token in ("SOL", "JUP", "BONK")))
+    check(lived("quote", "BONK", "USDC", "1", "--route", "single", "--json").record)
+    check(lived("quote", "SOL", "USDC", "--receive", "200", "--explain", "--json").record)
+
+
+def test_receipts_and_verdicts(lived: Oee) -> None:
+    order = lived("submit", "SOL", "USDC", "--receive", "20", "--wait", "-q").out.strip()
+    receipt = lived("route", "receipt", order, "--json")
+    verdict = lived("route", "verify", "-", "--json", stdin=receipt.out)
+    check(receipt.record, verdict.record, lived("show", order, "--json").record)
+    check(*lived("show", order, "--events", "--json").record["events"])
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ from tests.waiting import until
 
 # All that a submit may load. Whatever joins it has to be worth its milliseconds at every single order.
 SUBMIT_LOADS = {
-    "cli", "cli.bps", "cli.commands", "cli.commands.submit", "cli.durations", "cli.exits", "cli.flags", "cli.lazy", "cli.main",
-    "cli.output", "cli.paint", "cli.registry", "cli.session",
+    "cli", "cli.asking", "cli.bps", "cli.commands", "cli.commands.submit", "cli.durations", "cli.exits", "cli.flags", "cli.lazy",
+    "cli.main", "cli.output", "cli.paint", "cli.registry", "cli.session",
     "order_engine", "order_engine.client", "order_engine.errors", "order_engine.home", "order_engine.server_proof",
 }  # fmt: skip
 SUBMIT_LOADS_OF_OTHERS = {"typer", "annotated_doc", "shellingham"}

@@ -5,6 +5,7 @@ Programs that a machine may not have (duckdb, a notifier, somebody's bot) are pl
 
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -34,7 +35,7 @@ STAND_INS = {
     "sleep": "#!/bin/sh\n",
     "notify-send": '#!/bin/sh\necho "$1: $2" >> notified\n',
     "price-feed": "#!/bin/sh\nprintf '150\\n131\\n119\\n'\n",
-    "pytest": "#!/bin/sh\noee submit SOL RAY 0.1 --wait --field attempts\n",
+    "pytest": "#!/bin/sh\noee submit SOL RAY 0.1 --route single --wait --field attempts\n",
     "bot.py": f"for _ in range(3):\n    print('{ORDER}', flush=True)\n",
 }
 
@@ -53,6 +54,7 @@ SQLITE_UTILS = """
 import json, sqlite3, sys
 _, insert, file, table, dash, nl, pk, key = sys.argv
 rows = [json.loads(line) for line in sys.stdin]
+rows = [{k: json.dumps(v) if isinstance(v, list) else v for k, v in row.items()} for row in rows]
 db = sqlite3.connect(file)
 db.execute("create table %s (%s, primary key (%s))" % (table, ",".join(rows[0]), key))
 db.executemany("insert into %s values (%s)" % (table, ",".join("?" * len(rows[0]))), map(list, map(dict.values, rows)))
@@ -197,6 +199,13 @@ def _(desk: Desk, line: str) -> None:
     _, order_id, code, message = desk.out().splitlines()[0].split("\t")
     assert (len(order_id), code) == (36, "slippage_exceeded")
     assert "below the order's own minimum" in message
+
+
+@runs("buy exactly 25 USDC")
+def _(desk: Desk, line: str) -> None:
+    done = desk.run(line)
+    assert done.code == 0
+    assert re.match(r"holds: takes 0\.\d+ SOL for 25 USDC, no route could take less than ", done.out)
 
 
 @runs("send again, with more room")

@@ -45,10 +45,10 @@ def test_a_wallet_with_too_little_says_how_much_and_that_nothing_was_sent(tradin
 
 
 def test_a_pair_that_nobody_trades_says_why_for_each_venue(trading: Oee) -> None:
-    done = trading("submit", "BONK", "USDC", "1")
+    done = trading("submit", "BONK", "USDC", "1", "--route", "single")
     reasons = r"\(raydium: no pool, meteora: no pool, orca: no pool\)\. Nothing was sent\."
     said(done, 5, r"^No venue trades BONK for USDC", reasons, "oee pools$")
-    said(trading("quote", "BONK", "USDC", "1"), 5, "^No venue quoted BONK to USDC", reasons)
+    said(trading("quote", "BONK", "USDC", "1", "--route", "single"), 5, "^No venue quoted BONK to USDC", reasons)
 
 
 def test_an_order_that_moves_the_pool_too_far_says_how_far_and_the_limit(trading: Oee) -> None:
@@ -156,7 +156,7 @@ def test_a_bug_is_one_line_and_a_file(tmp_path: Path) -> None:
     [
         (("submit", "SOL", "BONKK", "1"), 3, "unknown_token"),
         (("submit", "SOL", "USDC", "99999999"), 5, "insufficient_balance"),
-        (("submit", "BONK", "USDC", "1"), 5, "no_route"),
+        (("submit", "BONK", "USDC", "1", "--route", "single"), 5, "no_route"),
         (("submit", "SOL", "USDC", "x"), 2, "invalid_amount"),
         (("show", "abcdef"), 3, "not_found"),
         (("sumbit",), 2, "invalid_request"),
@@ -183,6 +183,15 @@ def test_with_json_the_same_is_a_record_on_stderr(trading: Oee, words: tuple[str
         ("help daemon strat", 3, "Did you mean: oee help daemon start?"),
         ("submit SOL USDC 1 --slipage 3", 2, "No such option: --slipage. Did you mean --slippage?"),
         ("submit SOL USDC 1 --field amuont", 2, "Did you mean amount"),
+        ("submit SOL USDC", 2, "How much? Give AMOUNT, to sell exactly that, or --receive N, to get exactly that."),
+        ("quote SOL USDC", 2, "How much?"),
+        ("submit SOL USDC 1 --receive 2", 2, "Give AMOUNT or --receive, not both"),
+        ("submit SOL USDC 1 --max-in 2", 2, "--max-in goes with --receive"),
+        ("submit SOL USDC --receive 1 --min-out 2", 2, "--min-out goes with AMOUNT"),
+        ("submit SOL USDC 1 --route bset", 2, "--route: 'bset' is not known. Did you mean best?"),
+        ("quote SOL USDC 1 --route singel", 2, "Did you mean single?"),
+        ("quote SOL USDC 1 --receipt r.json --watch 1s", 2, "--receipt goes without --watch"),
+        ("route verfy r.json", 2, 'No command "verfy". Did you mean "verify"?'),
         ("submit SLO USDC 1", 3, "SLO is not a known token. Close: SOL."),
         ("submit JITSOL USDC 1", 3, "Close: JitoSOL"),
         ("config set slipage_bps 1", 2, "slipage_bps: unknown key. Did you mean slippage_bps?"),

@@ -15,12 +15,24 @@ def test_submit_takes_what_the_shell_takes() -> None:
     }  # fmt: skip
 
 
+def test_submit_takes_an_amount_to_receive() -> None:
+    said = command_line.read("submit SOL USDC --receive 200 --max-in 1.3 --route best")
+    assert said is not None
+    assert said.order == {
+        "inputToken": "SOL", "outputToken": "USDC", "receive": "200", "maxInput": "1.3", "routing": "best",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("", None),
         ("   ", None),
         ("oee quote SOL USDC 1", Said("quote", ("SOL", "USDC", "1"))),  # as pasted from a shell
+        (
+            "quote sol usdc --receive 200 --route single",
+            Said("quote", ("SOL", "USDC"), {"receive": "200", "routing": "single"}),
+        ),
         ("cancel c5a0f1 9f2de0", Said("cancel", ("c5a0f1", "9f2de0"))),
         ("retry c5a0f1 --slippage=80bps", Said("retry", ("c5a0f1",), slippage_bps=80)),
         ("halt --cancel-open", Said("halt", ("--cancel-open",))),
@@ -38,6 +50,9 @@ def test_a_line_becomes_what_it_says(text: str, said: Said | None) -> None:
     [
         ("sumbit SOL USDC 1", 'Did you mean "submit"?'),
         ("submit SOL USDC", "submit IN OUT AMOUNT"),
+        ("submit SOL USDC 1 --receive 2", "It reads: submit"),
+        ("submit SOL USDC 1 --max-in 2", "--max-in goes with --receive"),
+        ("quote SOL USDC 1 --route bset", "Did you mean best?"),
         ("submit SOL USDC 1 --wait", "--wait is no option of submit"),
         ("submit SOL USDC 1 --key", "needs a value"),
         ("submit SOL USDC 1 --slippage much", "--slippage"),

@@ -225,7 +225,7 @@ class Curves:
         self.venues = {dex: (Decimal(per_token), Decimal(most)) for dex, (per_token, most) in venues.items()}
         self.asked: list[str] = []
 
-    def quote(self, _sell: str, _buy: str, amount: str) -> dict[str, Any]:
+    def quote(self, _sell: str, _buy: str, amount: str, *, routing: str) -> dict[str, Any]:
         self.asked.append(amount)
         offers = [
             {"dex": dex, "priceImpactBps": int(per_token * Decimal(amount))}
