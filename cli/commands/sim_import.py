@@ -16,7 +16,9 @@ FIELDS = ("schema", "height", "opened", "coming")
 
 def import_(
     context: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="Public pool records as JSON or NDJSON.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE|-", help="Public pool records or raw accounts, as JSON or NDJSON.")
+    ],
     at: Annotated[
         str | None,
         typer.Option("--at", metavar="HEIGHT|+N", help="New pools open at this height, or N blocks from now."),
@@ -34,6 +36,17 @@ def import_(
     market takes the prices of the file for fair. What is wrong is named by line and field, and then nothing is changed.
 
     Records do not say how liquidity is spread over prices: positions and bins are laid around the price as in our other pools.
+
+    Raw accounts say everything, and such a pool opens exactly as it is. Put into one file what these print, of the pool, its
+    vaults, its config and its tick or bin arrays:
+
+    \b
+      solana account ADDRESS --output json >> pool.json
+
+    Answers of getProgramAccounts and getMultipleAccounts are understood too (base64; the latter with "pubkeys": [...] beside
+    "result"). All arrays that hold something are needed, and what is missing is named by its address. By getProgramAccounts
+    they come at once, with a memcmp filter on the pool's address: at byte 8 for Raydium CLMM, 24 for Meteora DLMM, 9956 and
+    12 for Orca. An account that does not exist is {"pubkey": ADDRESS, "account": null}.
     """
     session = Session.of(context)
     output = session.output

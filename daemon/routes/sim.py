@@ -195,10 +195,12 @@ _FILE = Schema(
     required=["text"],
     additional_properties=False,
     properties={
-        "text": Schema(type=OpenAPIType.STRING, description="The file: public pool records as JSON or NDJSON."),
+        "text": Schema(
+            type=OpenAPIType.STRING, description="The file: public pool records or raw accounts, as JSON or NDJSON."
+        ),
         "height": _number(0, HEIGHT_MAX, "New pools that do not say when open at this height."),
     },
-    description="Pools as Raydium, Meteora or Orca publish them, or as in our genesis.json.",
+    description="Pools as Raydium, Meteora or Orca publish them, as in our genesis.json, or as raw accounts of the chain.",
 )
 
 

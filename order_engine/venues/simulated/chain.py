@@ -32,7 +32,7 @@ from order_engine.venues.simulated.importing import Plan, checked, fair_values
 from order_engine.venues.simulated.instruction import BadTransaction, Instruction, sign, verify
 from order_engine.venues.simulated.ledger import Block, Book
 from order_engine.venues.simulated.market import Flow, Listing, Market
-from order_engine.venues.simulated.openings import Opening, open_pool
+from order_engine.venues.simulated.openings import BEGAN_S, Opening, open_pool
 from order_engine.venues.simulated.providing import refilled
 from order_engine.venues.simulated.regimes import CALM, Regime
 from order_engine.venues.simulated.swaps import Run, fees, run, venues_of
@@ -41,7 +41,7 @@ from order_engine.venues.snapshot import Listing as PoolListing
 from order_engine.venues.venue import Landed
 
 NETWORK_FEE = 5_000  # lamports per transaction, as on Solana for one signature
-EPOCH_S = 1_700_000_000  # block time zero: blocks have times of their own, so that they depend on nothing else
+EPOCH_S = BEGAN_S  # block time zero: blocks have times of their own, so that they depend on nothing else
 CATCH_UP_SLOTS = 300  # after a pause the chain makes up for at most so many, two minutes' worth
 IDLE_MS = 50  # with no delays, a block comes at once when there is something to do, and else so often
 REMEMBERED = 20_000  # landed transactions kept in memory; older ones are read from the file
@@ -345,7 +345,7 @@ class SimulatedChain:
         listing = opening.listing
         there = world.pools.get(listing.address)
         has = (0, 0) if there is None else there.reserves
-        pool = open_pool(opening)
+        pool = open_pool(opening, _block_time(block.height))
         if not world.lay(listing, has, opening.reserves if there is None else pool.reserves):
             raise ValueError(f"nobody pays for the pool {listing.address}")  # it was checked
         if there is None and opening.height <= block.height:
@@ -358,7 +358,7 @@ class SimulatedChain:
         """The pools whose height has come."""
         for opening in self.coming:
             if opening.height <= block.height:
-                world.put(opening.listing.address, open_pool(opening))
+                world.put(opening.listing.address, open_pool(opening, _block_time(block.height)))
                 block.opened.append(opening.listing)
 
     def _provide(self, height: int, world: "_Tally") -> None:

@@ -149,9 +149,9 @@ class World(Protocol):
 
 
 class _Scene(NamedTuple):
-    """What is known at a moment. A quote is asked for no order, so it has no key."""
+    """What is known at a moment: the venues that take part, and whose order it is. A quote is asked for none, so it has no key."""
 
-    venue: str | None = None
+    venues: tuple[str, ...] = ()
     pair: tuple[str, str] | None = None
     key: str | None = None
 
@@ -294,7 +294,7 @@ class Script:
         """See Faults."""
         if not self._armed:
             return 0
-        return self._delay(_Scene(venue, (ask.input_token, ask.output_token)))
+        return self._delay(_Scene((venue,), (ask.input_token, ask.output_token)))
 
     def building(self, venue: str, ask: Ask, nonce: str) -> int:
         """See Faults. The nonce names the order."""
@@ -302,7 +302,7 @@ class Script:
             return 0
         order = self._open.get(nonce.partition("/")[0])
         key = None if order is None else order.request.client_order_id
-        return self._delay(_Scene(venue, (ask.input_token, ask.output_token), key))
+        return self._delay(_Scene((venue,), (ask.input_token, ask.output_token), key))
 
     def sending(self, signature: str) -> Fate:
         """See Faults."""
@@ -327,7 +327,7 @@ class Script:
     def _delay(self, scene: _Scene) -> int:
         for armed in self._struck(_SILENT, scene, most=1):
             words = "is down" if armed.fault.kind == "venue-down" else "says: rate limited, try again"
-            raise VenueUnavailable(f"{scene.venue} {words} (fault {armed.fault_id})")
+            raise VenueUnavailable(f"{scene.venues[0]} {words} (fault {armed.fault_id})")
         return sum(armed.fault.ms or 0 for armed in self._struck(("venue-slow",), scene))
 
     def _struck(
@@ -360,7 +360,7 @@ class Script:
 
 
 def _matches(fault: Fault, scene: _Scene) -> bool:
-    if fault.venue is not None and fault.venue != scene.venue:
+    if fault.venue is not None and fault.venue not in scene.venues:
         return False
     if fault.pair is not None and (scene.pair is None or {*fault.pair} != {*scene.pair}):
         return False
@@ -371,7 +371,8 @@ def _matches(fault: Fault, scene: _Scene) -> bool:
 
 def _scene_of(order: Order) -> _Scene:
     request = order.request
-    return _Scene(order.routed_dex, (request.input_token, request.output_token), request.client_order_id)
+    venues = tuple({leg.dex: None for leg in order.legs})
+    return _Scene(venues, (request.input_token, request.output_token), request.client_order_id)
 
 
 def _state(order: Order) -> str:

@@ -4,25 +4,26 @@ Understood are the records of the public interfaces of Raydium (api-v3, `pools/i
 the older `pair/all`) and Orca (v2 `pools`), and those of our own genesis.json, which can name a height to open at. In whatever
 they are wrapped, they are found. What these records do not say (how liquidity is spread over prices, the variable fee) is
 ours. Numbers are read digit by digit: no float decides a price or an amount, and amounts are rounded down to base units.
+Raw accounts of the chain, as `solana account` writes them, say everything: those pools open exactly as they are (`accounts`).
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from decimal import Decimal, localcontext
 from typing import Any, NamedTuple
 
 import msgspec
 
 from order_engine.amounts import U64_MAX, div_floor
 from order_engine.errors import Malformed, Refused
-from order_engine.tokens import TOKENS, Token, resolve
+from order_engine.tokens import TOKENS
 from order_engine.venues import meteora, orca, raydium
 from order_engine.venues.pool import Pool, SwapRefused
+from order_engine.venues.simulated.accounts import is_account, read_accounts
+from order_engine.venues.simulated.accounts.raydium import AMM_V4, CLMM, CPMM
 from order_engine.venues.simulated.genesis import MARKET
-from order_engine.venues.simulated.located import Digits, Value, read_located
+from order_engine.venues.simulated.located import Digits, Record, Value, read_located
 from order_engine.venues.simulated.market import PPM, Listing, fair_price, stray_ppm
-from order_engine.venues.simulated.openings import Opening, open_pool
+from order_engine.venues.simulated.openings import BEGAN_S, Opening, open_pool
 
 POOLS_MAX = 200
 TIMES_OFF = 100  # a price farther from the market's is a mistake of the file: another unit, or the tokens changed about
@@ -37,12 +38,9 @@ U128_MAX = (1 << 128) - 1
 TICK_SPACING_MAX = 32_768
 BIN_STEP_MAX = 400
 
-AMM_V4 = "675kPX9MHTjS2zt1qfr1NYHuzeLXfQM9H24wFSUt1Mp8"
-CPMM = "CPMMoo8L3F4NbTegBCKVNunggL7H1ZpdTHKxQB5qKP1C"
-CLMM = "CAMMCzo5YL8w4VFF8KVHrK22GGUsp5VTaW7grrKgrWqK"
 _OURS = ("address", "dex", "model", "tokenA", "tokenB", "reserveA", "reserveB", "parameters", "price", "height", "source",
          "chosenByUs")  # fmt: skip
-_ADDRESS = re.compile(r"[1-9A-HJ-NP-Za-km-z]{32,44}")
+_WRAPPERS = ("result", "value", "data", "pools", "items")
 _MODELS: Mapping[str, Mapping[str, object]] = {
     raydium.NAME: raydium.MODELS,
     meteora.NAME: meteora.MODELS,
@@ -59,20 +57,28 @@ class Plan(NamedTuple):
 
 def read_pools(text: str, height: int = 0) -> Plan:
     """The pools of a file; those that do not say when open at `height`. Raises Malformed by line and field for all the rest."""
-    records = [record for value in read_located(text) for record in _records(value, "")]
-    if not records:
-        raise Malformed("The file has no pool. Nothing was changed.", field="line 1")
+    found = [record for value in read_located(text) for record in _records(value, "")]
+    accounts = [record for record in found if is_account(record.fields)]
+    records = [record for record in found if not is_account(record.fields)]
     if len(records) > POOLS_MAX:
-        raise Malformed(
-            f"The file has {len(records)} pools, the limit is {POOLS_MAX}. Nothing was changed.", field="line 1"
-        )
+        raise _too_many(len(records))
+    pools = [(_tested(_opening(record), record, height), record) for record in records]
+    if accounts:
+        pools += [(_tested(opening, record, height), record) for opening, record in read_accounts(accounts)]
+    if not pools:
+        raise Malformed("The file has no pool. Nothing was changed.", field="line 1")
+    if len(pools) > POOLS_MAX:
+        raise _too_many(len(pools))
     openings: dict[str, Opening] = {}
-    for record in records:
-        opening = _opening(record, height)
+    for opening, record in pools:
         if opening.listing.address in openings:
             raise record.wrong(f"the pool {opening.listing.address} is there twice")
         openings[opening.listing.address] = opening
-    return Plan(tuple(openings.values()), tuple(record.line for record in records))
+    return Plan(tuple(openings.values()), tuple(record.line for _, record in pools))
+
+
+def _too_many(pools: int) -> Malformed:
+    return Malformed(f"The file has {pools} pools, the limit is {POOLS_MAX}. Nothing was changed.", field="line 1")
 
 
 def checked(
@@ -160,106 +166,21 @@ def _refused(line: int, why: str) -> Refused:
     return Refused(f"line {line}: {why}. Nothing was changed.", code="invalid_request", field=f"line {line}")
 
 
-class _Record(NamedTuple):
-    """An object of the file, and where it is."""
-
-    fields: Mapping[str, Value]
-    line: int
-    place: str
-
-    def get(self, path: str) -> Value:
-        """The value of this field, which must be there and say something."""
-        value: Value = Value(dict(self.fields), self.line)
-        for name in path.split("."):
-            inner = value.content
-            if not isinstance(inner, dict) or name not in inner or inner[name].content is None:
-                raise Malformed(
-                    f"line {value.line}: {self.place}{path} is missing. Nothing was changed.", field=self.place + path
-                )
-            value = inner[name]
-        return value
-
-    def has(self, path: str) -> bool:
-        """True when this field is there and says something."""
-        try:
-            self.get(path)
-        except Malformed:
-            return False
-        return True
-
-    def wrong(self, why: str, path: str = "") -> Malformed:
-        """The refusal of a field, or of the record as a whole."""
-        line = self.get(path).line if path and self.has(path) else self.line
-        field = (self.place + path).rstrip(".") or f"line {line}"
-        return Malformed(
-            f"line {line}: {f'{self.place}{path}: ' if path else ''}{why}. Nothing was changed.", field=field
-        )
-
-    def text(self, path: str) -> str:
-        """A field that is text."""
-        content = self.get(path).content
-        if not isinstance(content, str) or isinstance(content, Digits):
-            raise self.wrong("text is needed", path)
-        return content
-
-    def number(self, path: str) -> Decimal:
-        """A field that is a number above zero or zero, or such a number as text: exactly."""
-        content = self.get(path).content
-        if isinstance(content, str) and re.fullmatch(r"[0-9]{1,40}(\.[0-9]{1,60})?([eE][+-]?[0-9]{1,2})?", content):
-            return Decimal(content)
-        raise self.wrong("a number of at least zero is needed", path)
-
-    def whole(self, path: str, low: int, high: int, times: int = 1) -> int:
-        """A field times `times`, which must be whole and between `low` and `high`."""
-        with localcontext(prec=120):
-            value = self.number(path) * times
-            if value != value.to_integral_value() or not low <= value <= high:
-                unit = f" (times {times})" if times != 1 else ""
-                raise self.wrong(f"a whole number{unit} from {low} to {high} is needed", path)
-            return int(value)
-
-    def units(self, path: str, token: Token | None = None) -> int:
-        """An amount above zero in base units; of whole tokens where a token is given, rounded down."""
-        with localcontext(prec=120):
-            value = int(self.number(path) * 10 ** (token.decimals if token else 0))
-        if not 0 < value <= U64_MAX:
-            raise self.wrong("an amount above zero that fits 64 bits is needed", path)
-        return value
-
-    def token(self, path: str) -> Token:
-        """A token of our list, by symbol or mint."""
-        text = self.text(path)
-        try:
-            return resolve(text)
-        except Malformed as error:
-            raise self.wrong(f"{text[:44]!a} is not a known token", path) from error
-
-    def address(self, path: str) -> str:
-        """The address of a pool."""
-        text = self.text(path)
-        if _ADDRESS.fullmatch(text) is None:
-            raise self.wrong(f"{text[:60]!a} is not an address", path)
-        return text
-
-    def price(self, path: str, a: Token, b: Token) -> tuple[int, int]:
-        """Whole B per whole A as an exact ratio of base units."""
-        with localcontext(prec=120):
-            numerator, denominator = self.number(path).as_integer_ratio()
-        if numerator == 0:
-            raise self.wrong("a price above zero is needed", path)
-        return numerator * 10**b.decimals, denominator * 10**a.decimals
-
-
-def _records(value: Value, place: str) -> Iterator[_Record]:
+def _records(value: Value, place: str) -> Iterator[Record]:
     """The pool records inside: lists and wrappers are opened, whatever else stands beside them."""
     content = value.content
     if isinstance(content, list):
         for number, each in enumerate(content):
             yield from _records(each, f"{place.removesuffix('.')}[{number}].")
     elif isinstance(content, dict):
-        wrapped = next((name for name in ("data", "pools", "items") if _wraps(content.get(name))), None)
+        if is_account(content):
+            yield Record(content, value.line, place)
+            return
+        wrapped = next((name for name in _WRAPPERS if _wraps(content.get(name))), None)
         if wrapped is None:
-            yield _Record(content, value.line, place)
+            yield Record(content, value.line, place)
+        elif "pubkeys" in content:
+            yield from _addressed(content["pubkeys"], content[wrapped], place)
         else:
             yield from _records(content[wrapped], f"{place}{wrapped}.")
     else:
@@ -268,25 +189,44 @@ def _records(value: Value, place: str) -> Iterator[_Record]:
         )
 
 
+def _addressed(pubkeys: Value, answer: Value, place: str) -> Iterator[Record]:
+    """The accounts of getMultipleAccounts, whose answer does not say which they are, with the addresses beside it."""
+    while isinstance(answer.content, dict) and "value" in answer.content:
+        answer = answer.content["value"]
+    accounts = answer.content if isinstance(answer.content, list) else []
+    if not isinstance(pubkeys.content, list) or len(pubkeys.content) != len(accounts):
+        raise Malformed(
+            f"line {pubkeys.line}: {place}pubkeys: a list of {len(accounts)} addresses is needed, one for each account. "
+            "Nothing was changed.",
+            field=f"{place}pubkeys",
+        )
+    for number, (pubkey, account) in enumerate(zip(pubkeys.content, accounts, strict=True)):
+        yield Record({"pubkey": pubkey, "account": account}, account.line, f"{place}[{number}].")
+
+
 def _wraps(value: Value | None) -> bool:
     return value is not None and isinstance(value.content, list | dict)
 
 
-def _opening(record: _Record, height: int) -> Opening:
-    """The pool of a record, which can be opened and trades."""
+def _opening(record: Record) -> Opening:
+    """The pool of a record."""
     for mark, read in _SHAPES.items():
         if mark in record.fields:
-            opening = read(record)
-            break
-    else:
-        raise record.wrong("this is no pool record of Raydium, Meteora, Orca or of our own")
+            return read(record)
+    raise record.wrong("this is no pool record of Raydium, Meteora, Orca or of our own")
+
+
+def _tested(opening: Opening, record: Record, height: int) -> Opening:
+    """The pool of a record, which can be opened and trades."""
     if opening.listing.token_a == opening.listing.token_b:
         raise record.wrong(f"both tokens are {opening.listing.token_a}")
     try:
         _check_parameters(opening.parameters)
         pool = open_pool(opening)
-        _try_out(pool)
-        whole = all(held > 0 for held in pool.reserves) and all(part > 0 for part in pool.spot_price(True))
+        _try_out(pool, opening.state is None)
+        # A real pool may stand where all of its liquidity is on one side.
+        has = any if opening.state is not None else all
+        whole = has(held > 0 for held in pool.reserves) and all(part > 0 for part in pool.spot_price(True))
         fits = all(held <= put for held, put in zip(pool.reserves, opening.reserves, strict=True))
     except (TypeError, ValueError, ArithmeticError, LookupError) as error:
         raise record.wrong(f"the pool cannot be opened: {error}") from error
@@ -312,20 +252,24 @@ def _check_parameters(parameters: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} is out of its range")
 
 
-def _try_out(pool: Pool) -> None:
-    """Raises what the pool would raise in the middle of a block, and ValueError for a fee that nobody can pay."""
-    for now in (0, 2_000_000_000):
+def _try_out(pool: Pool, is_ours: bool) -> None:
+    """Raises what the pool would raise in the middle of a block, and ValueError for a fee that nobody can pay.
+
+    A pool that is not ours has so much in it that it is tried out only from end to end.
+    """
+    small = (1, 10**6) if is_ours else ()
+    for now in (0, BEGAN_S, 2_000_000_000):
         if not 0 <= pool.fee_ppm(now) <= PPM // 2:
             raise ValueError("a fee above a half of the trade")
         for a_to_b in (True, False):
-            for amount in (1, 10**6, pool.depth(a_to_b, 10_000), U64_MAX):
+            for amount in (*small, pool.depth(a_to_b, 10_000), U64_MAX):
                 with suppress(SwapRefused):
                     pool.swap_exact_in(amount, a_to_b, now)
                 with suppress(SwapRefused):
                     pool.swap_exact_out(amount, a_to_b, now)
 
 
-def _ours(record: _Record) -> Opening:
+def _ours(record: Record) -> Opening:
     """As in genesis.json: amounts in base units, a price in whole B per whole A, and perhaps a height."""
     for name in record.fields:
         if name not in _OURS:
@@ -361,7 +305,7 @@ def _plain(value: Value) -> Any:
     return content
 
 
-def _raydium(record: _Record) -> Opening:
+def _raydium(record: Record) -> Opening:
     program = record.text("programId")
     a, b = record.token("mintA.address"), record.token("mintB.address")
     address = record.address("id")
@@ -386,7 +330,7 @@ def _raydium(record: _Record) -> Opening:
     return _of(Listing(address, raydium.NAME, a.symbol, b.symbol), model, parameters, reserves, price)
 
 
-def _meteora(record: _Record) -> Opening:
+def _meteora(record: Record) -> Opening:
     a, b = record.token("token_x.address"), record.token("token_y.address")
     listing = Listing(record.address("address"), meteora.NAME, a.symbol, b.symbol)
     reserves = record.units("token_x_amount", a), record.units("token_y_amount", b)
@@ -407,14 +351,14 @@ def _meteora(record: _Record) -> Opening:
     return _of(listing, "meteora_damm_v2", parameters, reserves, price)
 
 
-def _names(record: _Record, path: str) -> Mapping[str, Value]:
+def _names(record: Record, path: str) -> Mapping[str, Value]:
     content = record.get(path).content
     if not isinstance(content, dict):
         raise record.wrong("an object is needed", path)
     return content
 
 
-def _meteora_before(record: _Record) -> Opening:
+def _meteora_before(record: Record) -> Opening:
     a, b = record.token("mint_x"), record.token("mint_y")
     listing = Listing(record.address("address"), meteora.NAME, a.symbol, b.symbol)
     parameters = _binned(record, "bin_step", "base_fee_percentage", "protocol_fee_percentage")
@@ -422,7 +366,7 @@ def _meteora_before(record: _Record) -> Opening:
     return _of(listing, "meteora_dlmm", parameters, reserves, record.price("current_price", a, b))
 
 
-def _binned(record: _Record, step: str, base_fee: str, protocol_fee: str) -> dict[str, Any]:
+def _binned(record: Record, step: str, base_fee: str, protocol_fee: str) -> dict[str, Any]:
     bin_step = record.whole(step, 1, BIN_STEP_MAX)
     rate = record.whole(base_fee, 1, 100_000_000, 10_000_000)  # per cent to 1e-9
     if rate % (bin_step * 10):
@@ -435,7 +379,7 @@ def _binned(record: _Record, step: str, base_fee: str, protocol_fee: str) -> dic
     }
 
 
-def _orca(record: _Record) -> Opening:
+def _orca(record: Record) -> Opening:
     a, b = record.token("tokenMintA"), record.token("tokenMintB")
     listing = Listing(record.address("address"), orca.NAME, a.symbol, b.symbol)
     parameters = {
@@ -461,7 +405,7 @@ def _of(
     )
 
 
-_SHAPES: Mapping[str, Callable[[_Record], Opening]] = {  # by a field that only this kind has
+_SHAPES: Mapping[str, Callable[[Record], Opening]] = {  # by a field that only this kind has
     "model": _ours,
     "programId": _raydium,
     "mintA": _raydium,

@@ -195,7 +195,10 @@ class Ledger:
             row = self._row_of(signature)
         except sqlite3.Error as error:
             raise VenueUnavailable(f"the ledger cannot be read: {error}") from error
-        return msgspec.structs.replace(Landed(*row[:9]), fills=_fills(row[9]) if row[9] else ()) if row else None
+        if row is None:
+            return None
+        taken = row[8] if row[6] is None else 0  # the row of a failure says what it was to take
+        return msgspec.structs.replace(Landed(*row[:8]), amount_in=taken, fills=_fills(row[9]) if row[9] else ())
 
     def _row_of(self, signature: str) -> tuple[Any, ...] | None:
         with self._reading:

@@ -2,7 +2,8 @@
 
 A pool that was drained fills up again, one whose price has left its positions or bins gets new ones around it, and one that
 has grown by its fees gives them up. A pool that was sold out while the market went on cannot follow it: its providers take out
-what is left, and open it anew at the fair price. A pool that holds limit orders is left alone, because those belong to somebody.
+what is left, and open it anew at the fair price. A pool that holds limit orders is left alone, because those belong to somebody;
+so is one that came exactly as it is on the real chain, whose providers we do not know.
 """
 
 from math import isqrt
@@ -34,8 +35,11 @@ def refilled(pool: AnyPool, opening: Opening, percent: int, fair: tuple[int, int
     """The pool a half of the way nearer to `percent` of what it opened with; None where it is near enough.
 
     Its price stays, unless it is sold out and far from `fair` (base units of B per A, a ratio). Amounts are base units. What
-    does not divide evenly goes into constant-product pools rounded up: the providers pay it.
+    does not divide evenly goes into constant-product pools rounded up: the providers pay it. A pool that opened with an
+    exact state is left alone.
     """
+    if opening.state is not None:
+        return None
     goal_a, goal_b = (div_floor(units * percent, 100) for units in opening.reserves)
     has_a, has_b = pool.reserves
     a, b = div_floor(has_a + goal_a, 2), div_floor(has_b + goal_b, 2)
