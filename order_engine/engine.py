@@ -260,7 +260,7 @@ class Engine:
     def _about(self, request: OrderRequest) -> int:
         """What an order that is to receive an amount may take at most, where its user does not say: what the pools ask for now, his
         slippage, and some room for a market that moves before he is served. Raises Refused where no pools have as much."""
-        found = planned(request.ask, self._chain.snapshot())
+        found = planned(request.ask, self._chain.snapshot(), single=request.routing == "single")
         if isinstance(found, NoPlan):
             raise Refused(f"Nobody sells {request.output_token}: {found.message}. Nothing was sent.", code="no_route")
         return div_ceil(found.plan.amount_in * (BPS + request.slippage_bps + ROOM_BPS), BPS)
@@ -460,7 +460,7 @@ def _once_it_came(coming: "Future[Submission]", request: OrderRequest) -> "Futur
 
 
 def _same_order(earlier: Order, request: OrderRequest) -> Submission:
-    if earlier.request != request:
+    if replace(earlier.request, routing=request.routing) != request:  # how a route is sought is not what was ordered
         raise DuplicateKey(
             f"The key {request.client_order_id} was used before for another order ({earlier.order_id}). Nothing was stored.",
             field="clientOrderId",

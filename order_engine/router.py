@@ -142,15 +142,19 @@ def best_route(ask: Ask, answers: Answers, limits: Limits) -> Route | NoRoute:
             return _within(ask, limits, _of_plan(ask, found, open_ones, offers, impact))
         if not any(isinstance(offer, Quote) for offer in offers):
             return _too_much(ask, "the pools on the way", impact, limits)
+        return _single(ask, offers, limits, f"; the best route over all pools moves one by {impact} bps, over the limit")
     return _single(ask, offers, limits)
 
 
-def planned(ask: Ask, snapshot: Snapshot) -> Found | NoPlan:
-    """The plan that no other can better on these pools, its proof, or why there is none."""
+def planned(ask: Ask, snapshot: Snapshot, *, single: bool = False) -> Found | NoPlan:
+    """The plan that no other can better on these pools (`single`: as one swap), its proof, or why there is none."""
     costed = ask.output_token if ask.exact == "in" else ask.input_token  # the token in which a plan counts its costs
     fee = snapshot.network_fee
     cost = fee if costed == NATIVE else network_fee_in(TOKENS[costed], fee)
-    terms = Terms(plan_cost=cost, max_legs=MAX_LEGS, max_hops=MAX_HOPS)
+    terms = Terms(plan_cost=cost, max_legs=1 if single else MAX_LEGS, max_hops=MAX_HOPS)
+    if single:
+        pair = {ask.input_token, ask.output_token}
+        snapshot = snapshot._replace(listings=tuple(each for each in snapshot.listings if {*each[2:4]} == pair))
     return best_plan(snapshot, ask.input_token, ask.output_token, ask.amount, ask.exact, terms)
 
 
@@ -165,7 +169,10 @@ def impact_of(found: Found, snapshot: Snapshot) -> int:
             swap = pool.swap_exact_in(leg.amount_in, a_to_b, snapshot.now)
         except SwapRefused:  # an exact-out swap at the edge of what the pool takes
             swap = pool.swap_exact_out(leg.amount_out, a_to_b, snapshot.now)
-        most = max(most, impact_bps(pool, swap, a_to_b))
+        unrounded = swap
+        if min(swap.amount_in, swap.amount_out) < BPS:  # a unit is more than a bps: what rounding takes is no impact
+            unrounded = msgspec.structs.replace(swap, amount_in=swap.amount_in - 1, amount_out=swap.amount_out + 1)
+        most = max(most, impact_bps(pool, unrounded, a_to_b))
         states[leg.pool] = token_a, swap.after
     return most
 
@@ -195,7 +202,7 @@ def _worth(leg: Leg, proof: Proof) -> int:
     return leg.amount_in * proof.prices.get(leg.token_in, 0)
 
 
-def _single(ask: Ask, offers: Sequence[Offer], limits: Limits) -> Route | NoRoute:
+def _single(ask: Ask, offers: Sequence[Offer], limits: Limits, beside: str = "") -> Route | NoRoute:
     quotes = [offer for offer in offers if isinstance(offer, Quote)]
     if not quotes:
         return _nobody(ask, offers)
@@ -204,7 +211,7 @@ def _single(ask: Ask, offers: Sequence[Offer], limits: Limits) -> Route | NoRout
         gentlest = min(quotes, key=lambda quote: quote.impact_bps)
         return _too_much(ask, f"even the deepest pool ({gentlest.dex})", gentlest.impact_bps, limits)
     leg = Leg(best.dex, best.pool, ask.input_token, ask.output_token, best.amount_in, best.amount_out)
-    reason = _explain(ask, offers, best)
+    reason = _explain(ask, offers, best) + beside
     route = Route(best.dex, best.pool, (leg,), best.amount_in, best.amount_out, 0, reason, best.impact_bps)
     return _within(ask, limits, route)
 

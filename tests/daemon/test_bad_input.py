@@ -19,6 +19,10 @@ def _order(**changed: Any) -> dict[str, Any]:
     return AN_ORDER | changed
 
 
+def _receive(receive: Any, **changed: Any) -> dict[str, Any]:
+    return {"inputToken": "SOL", "outputToken": "USDC", "receive": receive} | changed
+
+
 def _amount(written: str) -> bytes:
     return f'{{"inputToken": "SOL", "outputToken": "USDC", "amount": {written}}}'.encode()
 
@@ -48,6 +52,18 @@ BODIES: dict[str, tuple[object, str, str | None]] = {
     "amount a list": (_order(amount=[1]), "invalid_amount", "amount"),
     "amount null": (_order(amount=None), "invalid_request", "amount"),
     "token a number": (_order(inputToken=1), "invalid_request", "inputToken"),
+    "amount and receive": (_order(receive="1"), "invalid_request", "receive"),
+    "neither amount nor receive": (_receive(None), "invalid_request", "amount"),
+    "receive nothing": (_receive("0"), "invalid_amount", "receive"),
+    "receive with too many decimals": (_receive("0.0000001"), "invalid_amount", "receive"),
+    "receive more than 64 bits": (_receive("18446744073709.551616"), "invalid_amount", "receive"),
+    "receive true": (_receive(True), "invalid_amount", "receive"),
+    "a maximum beside amount": (_order(maxInput="1"), "invalid_request", "maxInput"),
+    "a minimum beside receive": (_receive("1", minOutput="1"), "invalid_request", "minOutput"),
+    "a maximum of nothing": (_receive("1", maxInput=0), "invalid_amount", "maxInput"),
+    "a maximum finer than the token": (_receive("1", maxInput="0.0000000001"), "invalid_amount", "maxInput"),
+    "another routing": (_order(routing="worst"), "invalid_request", "routing"),
+    "a routing that is none": (_order(routing=[]), "invalid_request", "routing"),
     "slippage as text": (_order(slippageBps="50"), "invalid_amount", "slippageBps"),
     "slippage out of range": (_order(slippageBps=5001), "invalid_amount", "slippageBps"),
     "slippage in two ways": (_order(slippageBps=50, slippage=0.005), "invalid_request", "slippage"),
@@ -161,6 +177,33 @@ QUERIES: dict[str, tuple[str, str, str | None]] = {
     "too many events": ("/api/events?limit=1001", "invalid_request", "limit"),
     "a quote of nothing": ("/api/quote", "invalid_request", "inputToken"),
     "a quote for zero": ("/api/quote?inputToken=SOL&outputToken=USDC&amount=0", "invalid_amount", "amount"),
+    "a quote both ways": (
+        "/api/quote?inputToken=SOL&outputToken=USDC&amount=1&receive=1",
+        "invalid_request",
+        "receive",
+    ),
+    "a quote neither way": ("/api/quote?inputToken=SOL&outputToken=USDC", "invalid_request", "amount"),
+    "a quote to receive nothing": ("/api/quote?inputToken=SOL&outputToken=USDC&receive=0", "invalid_amount", "receive"),
+    "a quote with a maximum": (
+        "/api/quote?inputToken=SOL&outputToken=USDC&receive=1&maxInput=1",
+        "invalid_request",
+        "maxInput",
+    ),
+    "a quote by another routing": (
+        "/api/quote?inputToken=SOL&outputToken=USDC&amount=1&routing=fast",
+        "invalid_request",
+        "routing",
+    ),
+    "a quote explained perhaps": (
+        "/api/quote?inputToken=SOL&outputToken=USDC&amount=1&explain=perhaps",
+        "invalid_request",
+        "explain",
+    ),
+    "a quote with a receipt perhaps": (
+        "/api/quote?inputToken=SOL&outputToken=USDC&amount=1&receipt=1",
+        "invalid_request",
+        "receipt",
+    ),
     "a quote with an exponent": ("/api/quote?inputToken=SOL&outputToken=USDC&amount=1e2", "invalid_amount", "amount"),
     "a quote of a pair of one": ("/api/quote?inputToken=SOL&outputToken=SOL&amount=1", "same_token", "outputToken"),
     "a quote with slippage": (

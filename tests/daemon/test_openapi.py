@@ -72,14 +72,22 @@ def test_what_is_answered_is_what_is_described(daemon: RunningDaemon) -> None:
         "POST", "/api/orders", AN_ORDER | {"clientOrderId": "test-openapi-1", "minOutput": "0.000001"}
     )
     failed = daemon.submit(AN_ORDER | {"minOutput": "1000000"})
+    bought = daemon.submit({"inputToken": "WIF", "outputToken": "BONK", "receive": "1000", "maxInput": "1"})
     daemon.settle()
     _holds(schemas.Accepted, confirmed.record)
     _holds(schemas.Order, daemon.get(f"/api/orders/{failed}"))
     _holds(schemas.Orders, daemon.get("/api/orders"))
-    for order_id in (failed, confirmed.record["orderId"]):
+    _holds(schemas.Receipt, daemon.get(f"/api/orders/{bought}/receipt"))
+    for order_id in (failed, bought, confirmed.record["orderId"]):
         _holds(schemas.Events, daemon.get(f"/api/orders/{order_id}/events"))
     _holds(schemas.Events, daemon.get("/api/events?limit=1000"))
     _holds(schemas.Quote, daemon.get("/api/quote?inputToken=SOL&outputToken=USDC&amount=1.5"))
+    for more in (
+        "receive=100",
+        "amount=500&explain=true&receipt=true",
+        "amount=1&routing=single&explain=true&receipt=true",
+    ):
+        _holds(schemas.Quote, daemon.get(f"/api/quote?inputToken=SOL&outputToken=USDC&{more}"))
     _holds(schemas.Quote, daemon.get("/api/quote?inputToken=RAY&outputToken=BONK&amount=1.5"))
     _holds(schemas.Venues, daemon.get("/api/venues"))
     _holds(schemas.Pools, daemon.get("/api/pools"))

@@ -32,6 +32,7 @@ from order_engine.journal import Journal
 from order_engine.lifecycle import apply, begin
 from order_engine.orders import Order, OrderRequest, Status, Transaction
 from order_engine.quotes import Ask, Quote
+from order_engine.routes import Leg
 from order_engine.settings import Settings, load
 from order_engine.settlement import SettlementWatch
 from order_engine.tokens import TOKENS
@@ -82,6 +83,8 @@ def a_quote(dex: str = "raydium", amount_out: int = 1_000_000, **changes: Any) -
         network_fee=5_000,
         net_out=amount_out - 818,
         impact_bps=10,
+        amount_in=SOL,
+        net_in=SOL + 5_000,
     )
     return replace(quote, **changes)
 
@@ -183,8 +186,14 @@ def a_swap(
 ) -> Transaction:
     """A signed swap of the best offer, with the least output that one per cent of slippage allows."""
     ask = ask or Ask("SOL", "USDC", SOL)
-    venue, quote = max(((v, v.quote(ask)) for v in venues_of(chain)), key=lambda pair: pair[1].net_out)
-    return venue.build(ask, quote, quote.amount_out * 99 // 100 if min_out is None else min_out, nonce)
+    quote = max((venue.quote(ask) for venue in venues_of(chain)), key=lambda quote: quote.net_out)
+    limit = quote.amount_out * 99 // 100 if min_out is None else min_out
+    return chain.build(ask, (a_leg(ask, quote),), limit, nonce)
+
+
+def a_leg(ask: Ask, quote: Quote) -> Leg:
+    """The one swap that a quote offers."""
+    return Leg(quote.dex, quote.pool, ask.input_token, ask.output_token, quote.amount_in, quote.amount_out)
 
 
 class Floor:
@@ -212,6 +221,7 @@ class Floor:
         return Workers(
             self.journal,
             venues,
+            self.chain,
             self.rules,
             self.hands,
             SystemClock().now_ms,

@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 from random import Random  # noqa: TID251 - seeded
 from threading import Thread
+from typing import get_args
 
 import pytest
 
@@ -14,7 +15,7 @@ from order_engine.errors import Busy, Draining, DuplicateKey, NotFound, Refused,
 from order_engine.events import Recorded
 from order_engine.home import Home
 from order_engine.journal import OrderQuery
-from order_engine.orders import OPEN, Order, OrderRequest, Status
+from order_engine.orders import OPEN, Order, OrderRequest, Routing, Status
 from order_engine.quotes import Ask
 from tests.order_engine.given import (
     SOL,
@@ -78,6 +79,10 @@ def test_two_hundred_orders_at_once_all_end_and_the_ledger_agrees(engine: Engine
             a_request(input_token="USDC", output_token="SOL", amount_in=dice.randrange(1, 500) * USDC),
             a_request(input_token="RAY", output_token="SOL", amount_in=dice.randrange(1, 500) * 10**6),
             a_request(amount_in=100 * SOL, max_impact_bps=0),
+            a_request(amount_in=dice.randrange(1, 100) * SOL // 10, routing="best"),
+            a_request(amount_in=0, receive=dice.randrange(1, 500) * USDC, routing=dice.choice(get_args(Routing))),
+            a_request(amount_in=0, receive=dice.randrange(1, 500) * USDC, max_in=SOL, routing="best"),
+            a_request(input_token="WIF", output_token="BONK", amount_in=dice.randrange(1, 500) * 10**6, routing="best"),
         ))
         for _ in range(200)
     ]  # fmt: skip
@@ -93,6 +98,9 @@ def test_two_hundred_orders_at_once_all_end_and_the_ledger_agrees(engine: Engine
         assert swaps(home, order.order_id) == ([signature] if order.status is Status.CONFIRMED else [])
         events = engine.events(0, 100, order.order_id)
         assert events[-1].event.at >= events[0].event.at
+        if order.status is Status.CONFIRMED:
+            assert 0 < (order.amount_in or 0) <= order.most_in
+            assert order.request.receive in (None, order.amount_out)
     assert conserved(home)
     until(lambda: reserved(engine) == {})
 
@@ -369,11 +377,13 @@ def test_start_and_stop_again_and_again_loses_nothing(home: Home) -> None:
 
 
 def test_a_comparison_stores_nothing_and_names_every_venue(engine: Engine) -> None:
-    found = engine.compare(Ask("SOL", "USDC", SOL))
-    assert [offer.dex for offer in found.offers] == ["raydium", "meteora", "orca"]
-    assert found.best is not None
+    for routing in get_args(Routing):
+        found = engine.compare(Ask("SOL", "USDC", SOL), routing)
+        assert [offer.dex for offer in found.offers] == ["raydium", "meteora", "orca"]
+        assert found.route is not None
+    assert engine.compare(Ask("WIF", "BONK", 10**6), "single").route is None
+    assert engine.compare(Ask("WIF", "BONK", 10**6), "best").route is not None
     assert engine.last_seq() == 0
-    assert engine.compare(Ask("WIF", "BONK", 10**6)).best is None
 
 
 def test_status_counts_what_there_is(engine: Engine) -> None:

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from order_engine.errors import OutcomeUnknown, Refused, VenueUnavailable
-from order_engine.events import Building, Confirmed, Event, Failed, Routing, Submitted, Unanswered
+from order_engine.events import Building, Confirmed, Event, Failed, Pending, Routing, Submitted, Unanswered
 from order_engine.execution import (
     AskVenues,
     Build,
@@ -19,11 +19,13 @@ from order_engine.execution import (
     Send,
     backoff_ms,
 )
-from order_engine.lifecycle import apply
+from order_engine.lifecycle import apply, begin
 from order_engine.orders import Order, Status, Transaction
-from order_engine.quotes import Declined
+from order_engine.quotes import Ask, Declined
+from order_engine.router import Answers
+from order_engine.routes import Fill
 from order_engine.venues.venue import Landed
-from tests.order_engine.given import TRANSACTION, a_quote, an_order
+from tests.order_engine.given import SOL, TRANSACTION, a_quote, a_request, an_order
 
 RULES = Rules(attempts=3, backoff_ms=500, resend_slots=10)
 LAST = TRANSACTION.last_valid_height
@@ -69,7 +71,7 @@ class Driven:
         return effect.event
 
     def quotes(self, *offers: Any) -> None:
-        self.give(AskVenues, offers or (a_quote(),))
+        self.give(AskVenues, Answers(offers or (a_quote(),)))
 
     def builds(self, transaction: Transaction = TRANSACTION) -> None:
         self.records(Building)
@@ -343,11 +345,60 @@ def test_the_users_own_floor_goes_into_every_transaction() -> None:
     driven.records(Routing)
     driven.quotes(a_quote(amount_out=1_000_000))
     driven.records(Building)
-    assert driven.give(Build, TRANSACTION).min_out == 999_999
+    assert driven.give(Build, TRANSACTION).limit == 999_999
     driven.records(Submitted)
     driven.give(Send)
     driven.looks(7, SLIPPED)
     driven.records(Routing)
     driven.give(Pause)
     driven.quotes(a_quote(amount_out=999_998))
+    assert driven.records(Routing).previous_error_code == "slippage_exceeded"
+
+
+# over all pools, and for what is to be received
+
+
+@pytest.mark.parametrize(("routing", "pools"), [("single", False), ("best", True)])
+def test_only_an_order_over_all_pools_has_them_read(routing: str, pools: bool) -> None:
+    driven = Driven(an_order(routing=routing))
+    driven.records(Routing)
+    assert driven.wants(AskVenues).pools is pools
+
+
+def test_what_is_to_be_received_and_what_it_may_take_go_into_the_intent_and_the_transaction() -> None:
+    pending = Pending(1_000, a_request(amount_in=0, receive=1_000_000), ceiling=1_004 * SOL // 1_000)
+    driven = Driven(begin("order-1", pending))
+    driven.records(Routing)
+    assert driven.wants(AskVenues).ask == Ask("SOL", "USDC", 1_000_000, "out")
+    driven.quotes(a_quote(amount_in=SOL, net_in=SOL + 5_000))
+    building = driven.records(Building)
+    assert (building.quoted_in, building.quoted_out) == (SOL, 1_000_000)
+    build = driven.give(Build, TRANSACTION)
+    assert (build.ask.exact, build.limit, build.legs) == ("out", 1_004 * SOL // 1_000, building.legs)
+    intent = driven.records(Submitted)
+    assert (intent.min_out, intent.max_in) == (1_000_000, 1_004 * SOL // 1_000)
+    driven.give(Send)
+    fill = Fill("raydium", "raydium pool", "SOL", "USDC", SOL + 7, 1_000_000, 9, "SOL")
+    driven.looks(7, replace(LANDED, amount_out=1_000_000, amount_in=SOL + 7, fills=(fill,)))
+    confirmed = driven.records(Confirmed)
+    assert (confirmed.amount_in, confirmed.fills, confirmed.quoted_in) == (SOL + 7, (fill,), SOL)
+    assert (driven.order.amount_in, driven.order.fills, driven.order.most_in) == (
+        SOL + 7,
+        (fill,),
+        1_004 * SOL // 1_000,
+    )
+
+
+def test_no_later_attempt_takes_more_than_the_ceiling() -> None:
+    driven = Driven(begin("order-1", Pending(1_000, a_request(amount_in=0, receive=1_000_000), ceiling=SOL)))
+    driven.records(Routing)
+    driven.quotes(a_quote(amount_in=SOL, net_in=SOL + 5_000))
+    driven.records(Building)
+    assert driven.give(Build, TRANSACTION).limit == SOL
+    driven.records(Submitted)
+    driven.give(Send)
+    driven.looks(7, SLIPPED)
+    driven.records(Routing)
+    driven.give(Pause)
+    driven.quotes(a_quote(amount_in=SOL + 1, net_in=SOL + 5_001))
     assert driven.records(Routing).previous_error_code == "slippage_exceeded"

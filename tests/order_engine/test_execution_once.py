@@ -27,6 +27,7 @@ from order_engine.execution import (
 )
 from order_engine.lifecycle import apply
 from order_engine.orders import Order, Status, Transaction
+from order_engine.router import Answers
 from order_engine.venues.venue import Landed
 from tests.order_engine.given import a_quote, an_order
 
@@ -89,7 +90,7 @@ class World:
                 self.seen["unknown"] += isinstance(event, Unanswered)
                 return self.order
             case AskVenues():
-                return (a_quote(),)
+                return Answers((a_quote(),))
             case Build():
                 self._signed += 1
                 last_valid = self._height + self._valid

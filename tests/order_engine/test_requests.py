@@ -29,6 +29,10 @@ def _amount(text: str) -> str:
     return f'{{{PAIR}, "amount": {text}}}'
 
 
+def _buys(text: str) -> str:
+    return f'{{{PAIR}, "receive": {text}}}'
+
+
 def _refusal(text: str | bytes) -> EngineError:
     with pytest.raises(EngineError) as caught:
         read_order(read_json(text), SETTINGS)
@@ -47,14 +51,28 @@ def _refused(text: str) -> EngineError | None:
 
 
 def test_an_order_takes_what_it_does_not_say_from_the_settings() -> None:
-    assert _order(_amount("1.5")) == OrderRequest("SOL", "USDC", 1_500_000_000, 50, 300)
+    assert _order(_amount("1.5")) == OrderRequest("SOL", "USDC", 1_500_000_000, 50, 300, routing="best")
 
 
 def test_an_order_can_say_everything() -> None:
     text = _with(
-        '"slippageBps": 0, "minOutput": "162.5", "maxImpactBps": 10000, "clientOrderId": "a-1", "type": "market"'
+        '"slippageBps": 0, "minOutput": "162.5", "maxImpactBps": 10000, "clientOrderId": "a-1", "type": "market", '
+        '"routing": "single"'
     )
     assert _order(text) == OrderRequest("SOL", "USDC", 1_000_000_000, 0, 10_000, 162_500_000, "a-1")
+
+
+def test_an_order_may_say_what_it_receives_instead_of_what_it_sells() -> None:
+    order = _order(_buys('"2.5", "maxInput": 0.02'))
+    assert order == OrderRequest("SOL", "USDC", 0, 50, 300, receive=2_500_000, max_in=20_000_000, routing="best")
+    assert order.ask == Ask("SOL", "USDC", 2_500_000, "out")
+    assert _order(_buys("2.5")).max_in is None
+
+
+def test_the_settings_say_how_the_route_of_a_silent_order_is_sought() -> None:
+    single = Settings(routing="single")
+    assert read_order(read_json(_amount("1")), single).routing == "single"
+    assert read_order(read_json(_with('"routing": "best"')), single).routing == "best"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +80,7 @@ def test_an_order_can_say_everything() -> None:
 )
 def test_each_spelling_of_the_tokens_is_the_same_order(names: tuple[str, str]) -> None:
     order = {names[0]: "sol", names[1]: "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v", "amount": "1"}
-    assert read_order(order, SETTINGS) == OrderRequest("SOL", "USDC", 1_000_000_000, 50, 300)
+    assert read_order(order, SETTINGS) == OrderRequest("SOL", "USDC", 1_000_000_000, 50, 300, routing="best")
 
 
 @pytest.mark.parametrize(
@@ -139,6 +157,16 @@ REFUSED = {
     "a fraction of a bp": (_with('"slippage": 0.00001'), "invalid_amount", "slippage"),
     "a fraction above a half": (_with('"slippage": 0.51'), "invalid_amount", "slippage"),
     "too much impact": (_with('"maxImpactBps": 10001'), "invalid_amount", "maxImpactBps"),
+    "neither amount nor receive": (f'{{{PAIR}, "receive": null}}', "invalid_request", "amount"),
+    "amount and receive": (_with('"receive": 1'), "invalid_request", "receive"),
+    "to receive nothing": (_buys("0"), "invalid_amount", "receive"),
+    "to receive less than a unit": (_buys('"0.0000001"'), "invalid_amount", "receive"),
+    "a ceiling for what is sold": (_with('"maxInput": 2'), "invalid_request", "maxInput"),
+    "a floor for what is received": (_buys('1, "minOutput": 1'), "invalid_request", "minOutput"),
+    "a ceiling of nothing": (_buys('1, "maxInput": 0'), "invalid_amount", "maxInput"),
+    "a ceiling finer than the token": (_buys('1, "maxInput": "1e-10"'), "invalid_amount", "maxInput"),
+    "another routing": (_with('"routing": "worst"'), "invalid_request", "routing"),
+    "a number for a routing": (_with('"routing": 1'), "invalid_request", "routing"),
     "a floor of nothing": (_with('"minOutput": 0'), "invalid_amount", "minOutput"),
     "a floor finer than the token": (_with('"minOutput": "0.0000001"'), "invalid_amount", "minOutput"),
     "an empty key": (_with('"clientOrderId": ""'), "invalid_request", "clientOrderId"),
@@ -166,7 +194,7 @@ def test_a_mistyped_field_is_told_the_right_one() -> None:
 
 
 def test_null_is_as_good_as_silence_for_what_is_optional() -> None:
-    silent = ("slippageBps", "minOutput", "maxImpactBps", "clientOrderId", "type")
+    silent = ("slippageBps", "minOutput", "maxImpactBps", "clientOrderId", "type", "receive", "maxInput", "routing")
     assert _order(_with(", ".join(f'"{name}": null' for name in silent))) == _order(_amount("1"))
 
 
@@ -197,9 +225,12 @@ def test_numbers_keep_their_digits() -> None:
 
 
 def test_an_ask_is_read_like_an_order() -> None:
-    assert read_ask({"tokenIn": "SOL", "tokenOut": "USDC", "amount": "2"}) == Ask("SOL", "USDC", 2_000_000_000)
+    pair = {"tokenIn": "SOL", "tokenOut": "USDC"}
+    sold, bought = Ask("SOL", "USDC", 2_000_000_000), Ask("SOL", "USDC", 2_000_000, "out")
+    assert read_ask({**pair, "amount": "2"}, SETTINGS) == (sold, "best")
+    assert read_ask({**pair, "receive": "2", "routing": "single"}, SETTINGS) == (bought, "single")
     with pytest.raises(Malformed, match="slippageBps"):
-        read_ask({"inputToken": "SOL", "outputToken": "USDC", "amount": "2", "slippageBps": Number("1")})
+        read_ask({**pair, "amount": "2", "slippageBps": Number("1")}, SETTINGS)
 
 
 def test_a_retry_can_only_change_the_slippage() -> None:
@@ -228,6 +259,9 @@ def test_no_value_of_any_field_is_a_surprise(value: object) -> None:
         "maxImpactBps",
         "clientOrderId",
         "type",
+        "receive",
+        "maxInput",
+        "routing",
     ):
         order = {"inputToken": "SOL", "outputToken": "USDC", "amount": 1, name: value}
         refusal = _refused(json.dumps(order))

@@ -2,16 +2,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from order_engine.clock import SystemClock
 from order_engine.errors import OutcomeUnknown, VenueUnavailable
 from order_engine.execution import Rules
 from order_engine.orders import Settlement, Status, Transaction
 from order_engine.quotes import Ask
+from order_engine.router import best_quote
 from order_engine.settlement import SettlementWatch
 from order_engine.venues.simulated.chain import Timing
 from order_engine.venues.venue import Landed
-from tests.order_engine.given import SOL, Floor, a_floor, fill_up, locked, make_room, rows, venues_of
+from tests.order_engine.given import SOL, Floor, a_floor, a_leg, fill_up, locked, make_room, rows, venues_of
 from tests.waiting import until
 
 
@@ -43,9 +45,11 @@ def test_one_thread_settles_hundreds_at_once(floor: Floor) -> None:
 
 
 def test_a_life_that_wants_a_worker_again_is_parked_and_goes_back_to_the_queue(floor: Floor) -> None:
-    quotes = [(venue, venue.quote(Ask("SOL", "USDC", SOL))) for venue in venues_of(floor.chain)]
-    venue, quote = max(quotes, key=lambda pair: pair[1].net_out)  # where the order will go
-    floor.chain.send(venue.build(Ask("SOL", "USDC", 2_000 * SOL), quote, 1, "whale/1"))
+    ask, whale = Ask("SOL", "USDC", SOL), Ask("SOL", "USDC", 2_000 * SOL)
+    quote = best_quote([venue.quote(ask) for venue in venues_of(floor.chain)], ask)  # where the order will go
+    assert quote is not None
+    leg = replace(a_leg(ask, quote), amount_in=whale.amount)
+    floor.chain.send(floor.chain.build(whale, (leg,), 1, "whale/1"))
     sent(floor, slippage_bps=1)
     assert floor.order().routed_dex == quote.dex
     floor.chain.make_block()  # the whale lands first, in the same pool, and takes the price away

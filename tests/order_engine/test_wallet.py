@@ -6,7 +6,7 @@ import pytest
 
 from order_engine.errors import Refused
 from order_engine.wallet import Wallet
-from tests.order_engine.given import SOL, a_request
+from tests.order_engine.given import SOL
 
 
 class Purse:
@@ -28,24 +28,24 @@ def wallet(purse: Purse) -> Wallet:
 
 def test_what_one_order_holds_another_cannot_have() -> None:
     purse = wallet(Purse(SOL=SOL + 15_000))
-    purse.hold("one", a_request(amount_in=SOL))
+    purse.hold("one", "SOL", SOL)
     assert purse.balances() == {"SOL": (0, SOL + 15_000)}
     with pytest.raises(Refused):
-        purse.hold("two", a_request(amount_in=1))
+        purse.hold("two", "SOL", 1)
     purse.release("one")
-    purse.hold("two", a_request(amount_in=SOL))
+    purse.hold("two", "SOL", SOL)
 
 
 def test_a_refused_hold_holds_nothing() -> None:
     purse = wallet(Purse(SOL=SOL))
     with pytest.raises(Refused):
-        purse.hold("one", a_request(amount_in=SOL))
+        purse.hold("one", "SOL", SOL)
     assert (len(purse), purse.balances()) == (0, {"SOL": (SOL, 0)})
 
 
 def test_releasing_twice_or_nothing_is_harmless() -> None:
     purse = wallet(Purse(SOL=2 * SOL))
-    purse.hold("one", a_request(amount_in=SOL))
+    purse.hold("one", "SOL", SOL)
     for order_id in ("one", "one", "nobody"):
         purse.release(order_id)
     assert purse.balances() == {"SOL": (2 * SOL, 0)}
@@ -53,7 +53,7 @@ def test_releasing_twice_or_nothing_is_harmless() -> None:
 
 def test_what_was_accepted_before_a_restart_is_held_whether_it_is_there_or_not() -> None:
     purse = wallet(Purse(SOL=1))
-    purse.hold("one", a_request(amount_in=SOL), checked=False)
+    purse.hold("one", "SOL", SOL, checked=False)
     assert purse.balances() == {"SOL": (0, SOL + 15_000)}
 
 
@@ -62,7 +62,7 @@ def test_many_at_once_cannot_spend_more_than_there_is() -> None:
 
     def hold(n: int) -> bool:
         try:
-            purse.hold(str(n), a_request(amount_in=SOL))
+            purse.hold(str(n), "SOL", SOL)
         except Refused:
             return False
         return True
@@ -75,7 +75,7 @@ def test_many_at_once_cannot_spend_more_than_there_is() -> None:
 def test_a_landing_between_the_look_and_the_hold_frees_nothing_that_is_spent() -> None:
     chain = Purse(SOL=SOL + 15_000)
     purse = wallet(chain)
-    purse.hold("one", a_request(amount_in=SOL))
+    purse.hold("one", "SOL", SOL)
     ended = Event()
 
     def lands_and_ends() -> None:
@@ -90,5 +90,5 @@ def test_a_landing_between_the_look_and_the_hold_frees_nothing_that_is_spent() -
 
     chain.on_look = meanwhile
     with pytest.raises(Refused):
-        purse.hold("two", a_request(amount_in=SOL))
+        purse.hold("two", "SOL", SOL)
     assert ended.wait(20)

@@ -10,9 +10,10 @@ from order_engine.execution import AskVenues, Build, Height, Living, LookUp, Nex
 from order_engine.journal import Superseded
 from order_engine.lifecycle import IllegalStep
 from order_engine.orders import Status, Transaction
-from order_engine.quotes import Ask, Quote
+from order_engine.quotes import Ask
 from order_engine.recovery import requeue_missing
-from order_engine.venues.simulated.venue import SimulatedVenue
+from order_engine.router import Answers
+from order_engine.routes import Leg
 from order_engine.work_queue import WorkQueue
 from order_engine.workers import Hands
 from tests.order_engine.given import CANCELLED, Floor, a_floor, locked, rows, venues_of
@@ -84,27 +85,25 @@ def test_a_stopping_worker_takes_nothing_up(floor: Floor) -> None:
     assert floor.events() == ["Pending"]
 
 
-class DiesWhileBuilding(SimulatedVenue):
-    """Takes its worker with it, once."""
+def test_a_worker_that_dies_in_mid_life_leaves_no_order_stuck(
+    floor: Floor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died: list[bool] = []
+    build = floor.chain.build
 
-    alive = True
-
-    def build(self, ask: Ask, quote: Quote, min_out: int, nonce: str) -> Transaction:
-        if DiesWhileBuilding.alive:
-            DiesWhileBuilding.alive = False
+    def takes_its_worker_with_it_once(ask: Ask, legs: tuple[Leg, ...], limit: int, nonce: str) -> Transaction:
+        if not died:
+            died.append(True)
             raise SystemExit
-        return super().build(ask, quote, min_out, nonce)
+        return build(ask, legs, limit, nonce)
 
-
-def test_a_worker_that_dies_in_mid_life_leaves_no_order_stuck(floor: Floor, tmp_path: Path) -> None:
-    DiesWhileBuilding.alive = True
-    venues = [DiesWhileBuilding(name, floor.chain, SystemClock(), 0) for name in ("raydium", "meteora")]
-    queue = WorkQueue(tmp_path / "queue.db", 1, floor.staff(venues).work, SystemClock())
+    monkeypatch.setattr(floor.chain, "build", takes_its_worker_with_it_once)
+    queue = WorkQueue(tmp_path / "queue.db", 1, floor.workers.work, SystemClock())
     queue.begin()
     try:
         floor.submit()
         queue.put("order-1")
-        until(lambda: not DiesWhileBuilding.alive and queue.alive() == 0, "the worker's death")
+        until(lambda: died and queue.alive() == 0, "the worker's death")
         until(lambda: floor.order().status is Status.BUILDING)
         until(lambda: len(floor.hands) == 0)
         assert requeue_missing(floor.journal, queue, floor.hands) == 1
@@ -187,10 +186,9 @@ def perform(floor: Floor, living: Living) -> object:
         case Record(order=order, event=event):
             return floor.journal.append(order, event).result(10).order
         case AskVenues(ask=ask):
-            return tuple(venue.quote(ask) for venue in venues_of(floor.chain))
-        case Build(ask=ask, quote=quote, min_out=min_out, nonce=nonce):
-            (venue,) = (venue for venue in venues_of(floor.chain) if venue.name == quote.dex)
-            return venue.build(ask, quote, min_out, nonce)
+            return Answers(tuple(venue.quote(ask) for venue in venues_of(floor.chain)))
+        case Build(ask=ask, legs=legs, limit=limit, nonce=nonce):
+            return floor.chain.build(ask, legs, limit, nonce)
     raise AssertionError(living.effect)
 
 

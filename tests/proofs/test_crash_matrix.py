@@ -221,7 +221,7 @@ _WORDS = {
     "IS_NOW": "state = replace(state, '\"confirmed\"', ",
 }
 _AGAIN = """INSERT INTO ledger SELECT 'again', height, nonce, pool, token_in, token_out, amount_in, amount_out, fee, fee_token,
-            network_fee, error_code, error FROM ledger WHERE signature = LANDED"""
+            network_fee, error_code, error, fills FROM ledger WHERE signature = LANDED"""
 
 
 @pytest.mark.parametrize(

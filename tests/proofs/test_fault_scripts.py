@@ -236,9 +236,9 @@ def test_the_golden_sequence_of_what_expires(name: str, hasty: Hasty) -> None:
 
 
 def test_a_venue_that_is_down_is_passed_over(world: RunningDaemon, oee: Oee, key: str) -> None:
-    before = ended(world, f"{key}-1")["routedDex"]
+    before = ended(world, f"{key}-1", routing="single")["routedDex"]
     fault_id = fault(world, "venue-down", venue=before, pair="USDC/SOL")
-    order = ended(world, key)
+    order = ended(world, key, routing="single")
     assert story(world, order) == WELL
     offers = {offer["dex"]: offer for offer in events(world, order)[2]["quotes"]}
     others = {dex: Decimal(offer["netOutput"]) for dex, offer in offers.items() if dex != before}
@@ -247,9 +247,11 @@ def test_a_venue_that_is_down_is_passed_over(world: RunningDaemon, oee: Oee, key
     assert offers[before]["reason"] == f"{before} is down (fault {fault_id})"
     assert ended(world, f"{key}-2", inputToken="JUP", amount="10")["routedDex"] is not None
     assert standing(world, fault_id)["struck"] == 1
+    spread = ended(world, f"{key}-4", amount="500")  # over all pools but those of the silent venue
+    assert before not in {leg["dex"] for leg in spread["route"]}
     assert world.call("DELETE", f"/api/sim/faults/{fault_id}").record["faultId"] == fault_id
     assert world.call("DELETE", f"/api/sim/faults/{fault_id}").status == 404
-    assert ended(world, f"{key}-3")["routedDex"] == before
+    assert ended(world, f"{key}-3", routing="single")["routedDex"] == before
 
 
 def test_when_every_venue_is_down_the_order_fails_and_nothing_was_sent(
@@ -281,7 +283,7 @@ def test_a_venue_that_is_slower_than_the_deadline_gives_no_quote(world: RunningD
     offers = events(world, order)[2]["quotes"]
     assert [offer["dex"] for offer in offers] == ["raydium", "meteora", "orca"]
     assert [offer.get("reason") for offer in offers] == ["no answer within 1500 ms", None, None]
-    assert order["routedDex"] == max(offers[1:], key=lambda offer: Decimal(offer["netOutput"]))["dex"]
+    assert {leg["dex"] for leg in order["route"]} <= {"meteora", "orca"}
 
 
 def test_a_price_step_moves_the_price_at_once_and_below_the_floor_nothing_is_sold(
@@ -297,7 +299,7 @@ def test_a_price_step_moves_the_price_at_once_and_below_the_floor_nothing_is_sol
     done = Oee(world.env)("sim", "fault", "add", "price-step", "--pair", "SOL/USDC", "--ppm", "-50000", "--json")
     assert (done.record["struck"], done.record["active"]) == (len(before), False)
     until(lambda: min(now / was for now, was in zip(prices("SOL/USDC"), before, strict=True)) < 0.97, "the step down")
-    order = ended(world, key, minOutput=f"{best * 0.995:.6f}")
+    order = ended(world, key, minOutput=f"{best * 0.995:.6f}", routing="single")  # over other pairs nothing has changed
     assert story(world, order) == [
         "pending",
         "routing 1",

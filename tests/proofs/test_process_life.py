@@ -1,6 +1,7 @@
 """Workers that die or hang, daemons that race, ports that are somebody else's: nothing is lost, and the token goes to nobody."""
 
 import http.client
+import itertools
 import json
 import os
 import statistics
@@ -22,13 +23,13 @@ from order_engine.errors import EngineError
 from order_engine.events import Routing
 from order_engine.home import Home
 from order_engine.orders import Status, Transaction
-from order_engine.quotes import Ask, Quote
+from order_engine.quotes import Ask
 from order_engine.recovery import Sweeper
+from order_engine.routes import Leg
 from order_engine.server_proof import NONCE_HEADER, PROOF_HEADER, proof, secret_of
-from order_engine.venues.simulated.venue import SimulatedVenue
 from order_engine.work_queue import BUSY_MS, WorkQueue
 from tests.conftest import AN_ORDER, ROOT, RunningDaemon
-from tests.order_engine.given import a_floor, a_request, an_engine
+from tests.order_engine.given import a_floor, a_request, an_engine, venues_of
 from tests.waiting import until
 
 Start = Callable[..., RunningDaemon]
@@ -73,27 +74,24 @@ def test_a_worker_that_dies_is_replaced_within_a_second(tmp_path: Path) -> None:
     assert max(took) <= 1_000
 
 
-class DiesNowAndThen(SimulatedVenue):
+def test_an_order_whose_worker_died_goes_on_within_five_seconds_and_none_is_stuck(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every twentieth building takes its worker with it."""
-
-    built = 0
-    deaths: dict[str, int] = {}  # noqa: RUF012 - reset by the test
-
-    def build(self, ask: Ask, quote: Quote, min_out: int, nonce: str) -> Transaction:
-        DiesNowAndThen.built += 1
-        if DiesNowAndThen.built % 20 == 0:
-            self.deaths[nonce.partition("/")[0]] = CLOCK.now_ms()
-            raise SystemExit
-        return super().build(ask, quote, min_out, nonce)
-
-
-def test_an_order_whose_worker_died_goes_on_within_five_seconds_and_none_is_stuck(tmp_path: Path) -> None:
-    DiesNowAndThen.built = 0
-    DiesNowAndThen.deaths.clear()
+    built = itertools.count(1)
+    deaths: dict[str, int] = {}
     orders = [f"order-{n}" for n in range(100)]
     with a_floor(tmp_path) as floor:
-        venues = [DiesNowAndThen(name, floor.chain, CLOCK, 0) for name in ("raydium", "meteora")]
-        workers = floor.staff(venues, hand_over=floor.settlement.watch)
+        build = floor.chain.build
+
+        def dies_now_and_then(ask: Ask, legs: tuple[Leg, ...], limit: int, nonce: str) -> Transaction:
+            if next(built) % 20 == 0:
+                deaths[nonce.partition("/")[0]] = CLOCK.now_ms()
+                raise SystemExit
+            return build(ask, legs, limit, nonce)
+
+        monkeypatch.setattr(floor.chain, "build", dies_now_and_then)
+        workers = floor.staff(venues_of(floor.chain), hand_over=floor.settlement.watch)
         floor.settlement.start()
         floor.chain.start()
         with working(tmp_path / "queue.db", workers.work, workers=4) as queue:
@@ -107,11 +105,11 @@ def test_an_order_whose_worker_died_goes_on_within_five_seconds_and_none_is_stuc
             finally:
                 sweeper.stop()
         assert all(floor.order(order_id).status is Status.CONFIRMED for order_id in orders)
-        assert len(DiesNowAndThen.deaths) >= 5
+        assert len(deaths) >= 5
         waits = [
             min(e.event.at for e in floor.journal.events(0, 100, order_id) if isinstance(e.event, Routing) and e.event.at >= at)
             - at
-            for order_id, at in DiesNowAndThen.deaths.items()
+            for order_id, at in deaths.items()
         ]  # fmt: skip
     print(f"{len(waits)} orders taken up again, after {max(waits)} ms at most; stuck: 0 of {len(orders)}")
     assert max(waits) <= 5_000

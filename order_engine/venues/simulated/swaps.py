@@ -46,9 +46,13 @@ def run(asked: Instruction, listings: Mapping[str, Listing], pools: Mapping[str,
 def _sold(asked: Instruction, listings: Mapping[str, Listing], pools: Mapping[str, AnyPool], now: int) -> Run:
     held, planned = {asked.input_token: asked.amount_in}, {asked.input_token: asked.amount_in}
     moved: dict[str, AnyPool] = {}
-    steps = []
+    steps: list[Step] = []
     for leg in asked.path:
         amount = _share(held.get(leg.token_in, 0), leg.amount_in, planned.get(leg.token_in, 0))
+        planned[leg.token_in] -= leg.amount_in
+        planned[leg.token_out] = planned.get(leg.token_out, 0) + leg.amount_out
+        if not amount and steps:  # a leg of hardly a unit, of which nothing is left
+            continue
         listing = listings[leg.pool]
         a_to_b = listing.token_a == leg.token_in
         swap = moved.get(leg.pool, pools[leg.pool]).swap_exact_in(amount, a_to_b, now)
@@ -57,8 +61,6 @@ def _sold(asked: Instruction, listings: Mapping[str, Listing], pools: Mapping[st
         moved[leg.pool] = swap.after
         held[leg.token_in] -= amount
         held[leg.token_out] = held.get(leg.token_out, 0) + swap.amount_out
-        planned[leg.token_in] -= leg.amount_in
-        planned[leg.token_out] = planned.get(leg.token_out, 0) + leg.amount_out
         steps.append(Step(listing, a_to_b, swap))
     return Run(asked.amount_in, held.get(asked.output_token, 0), tuple(steps))
 
@@ -66,9 +68,13 @@ def _sold(asked: Instruction, listings: Mapping[str, Listing], pools: Mapping[st
 def _bought(asked: Instruction, listings: Mapping[str, Listing], pools: Mapping[str, AnyPool], now: int) -> Run:
     """From the last leg to the first: what each buys is what those after it sell."""
     needed, planned = {asked.output_token: asked.min_out}, {asked.output_token: asked.min_out}
-    steps = []
+    steps: list[Step] = []
     for leg in reversed(asked.path):
         amount = _share(needed.get(leg.token_out, 0), leg.amount_out, planned.get(leg.token_out, 0))
+        planned[leg.token_out] -= leg.amount_out
+        planned[leg.token_in] = planned.get(leg.token_in, 0) + leg.amount_in
+        if not amount and steps:
+            continue
         listing = listings[leg.pool]
         a_to_b = listing.token_a == leg.token_in
         swap = pools[leg.pool].swap_exact_out(amount, a_to_b, now)  # no pool is used twice by an exact-out plan
@@ -76,8 +82,6 @@ def _bought(asked: Instruction, listings: Mapping[str, Listing], pools: Mapping[
             raise SwapRefused("insufficient_liquidity", f"{leg.pool} pays {swap.amount_out} of {amount} base units")
         needed[leg.token_out] -= amount
         needed[leg.token_in] = needed.get(leg.token_in, 0) + swap.amount_in
-        planned[leg.token_out] -= leg.amount_out
-        planned[leg.token_in] = planned.get(leg.token_in, 0) + leg.amount_in
         steps.append(Step(listing, a_to_b, swap))
     return Run(needed.get(asked.input_token, 0), asked.min_out, tuple(reversed(steps)))
 
