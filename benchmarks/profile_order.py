@@ -36,7 +36,8 @@ from order_engine.messages import event_record, order_record
 from order_engine.orders import Order, OrderRequest
 from order_engine.quotes import Ask
 from order_engine.requests import read_json, read_order
-from order_engine.router import ask_venues, best_quote
+from order_engine.router import Answers, ask_venues, planned
+from order_engine.routes import Leg, NoPlan
 from order_engine.settings import load
 from order_engine.tally import Tally
 from order_engine.venues.venue import Landed
@@ -84,8 +85,10 @@ def profile(plan: Plan) -> Steps:
         chain = a_chain(folder / "chain.db")
         try:
             venues, ask = venues_of(chain), REQUEST.ask
-            quote = best_quote([venue.quote(ask) for venue in venues])
-            assert quote is not None
+            found = planned(ask, chain.snapshot())
+            if isinstance(found, NoPlan):
+                raise Failed(found.message)
+            legs = found.plan.legs
             nonces = map(str, range(1_000_000))
             return {
                 "read_json and read_order": microseconds(lambda: read_order(read_json(BODY), settings), calls),
@@ -94,11 +97,9 @@ def profile(plan: Plan) -> Steps:
                 "tally: 5 events counted": _counting(recorded, calls),
                 "queue: put, taken, given to a worker": _queue(folder / "queue.db", plan.size(2_048, 128)),
                 "the life: effects, 4 applies, choosing the route": _living(life, calls),
-                "asking two venues": microseconds(lambda: ask_venues(venues, ask, 2_000, executor), calls),
-                "building and signing": microseconds(
-                    lambda: venues[0].build(ask, venues[0].quote(ask), 1, next(nonces)), calls
-                )
-                - microseconds(lambda: venues[0].quote(ask), calls),
+                "asking three venues": microseconds(lambda: ask_venues(venues, None, ask, 2_000, executor), calls),
+                "the plan over all pools, and its proof": microseconds(lambda: planned(ask, chain.snapshot()), calls),
+                "building and signing": microseconds(lambda: chain.build(ask, legs, 1, next(nonces)), calls),
                 "sending, block, look-up": _landing(folder / "landing.db", plan.size(16, 2)),
                 "answer: order_record and encoding": microseconds(
                     lambda: encode(order_record(recorded[0].order)), calls
@@ -249,7 +250,7 @@ def _living(life: list[Event], calls: int) -> float:
                 case Record():
                     living.resume(apply(effect.order, effect.event))
                 case AskVenues():
-                    living.resume(building.quotes)
+                    living.resume(Answers(building.quotes))
                 case Build():
                     living.resume(submitted.transaction)
                 case LookUp():
@@ -270,7 +271,8 @@ def _landing(path: Path, blocks: int) -> float:
         venue, ask = venues_of(chain)[0], Ask("SOL", "USDC", REQUEST.amount_in)
         for block in range(blocks):
             quote = venue.quote(ask)
-            built = [venue.build(ask, quote, 1, f"{block}/{number}") for number in range(TOGETHER)]
+            legs = (Leg(quote.dex, quote.pool, "SOL", "USDC", quote.amount_in, quote.amount_out),)
+            built = [chain.build(ask, legs, 1, f"{block}/{number}") for number in range(TOGETHER)]
             begun = _steady_ms()
             for transaction in built:
                 chain.send(transaction)

@@ -1,7 +1,7 @@
 """A quote over three venues, all delays 0: through HTTP, one at a time on one connection; and the routing alone, in this process.
 
 Routing is asking all venues and choosing between their offers, by the engine's own functions on a simulated chain as it begins, in
-microseconds per call over many calls. The empty Litestar route, asked in the same way in the same run, is what HTTP alone takes.
+microseconds per call over many calls; and beside it the plan over all pools, with its proof, on pools that were routed on before. The empty Litestar route, asked in the same way in the same run, is what HTTP alone takes.
 """
 
 import asyncio
@@ -25,23 +25,25 @@ from order_engine.venues.simulated.venue import SimulatedVenue
 ABOUT = "a quote over three venues"
 PATH = "/api/quote?inputToken=SOL&outputToken=USDC&amount=1.5"
 ASK = Ask("SOL", "USDC", 1_500_000_000)
-LIMITS = Limits(slippage_bps=50, max_impact_bps=300, floor=None)
+SINGLE = Limits(slippage_bps=50, max_impact_bps=300)
+BEST = Limits(slippage_bps=50, max_impact_bps=300, single=False)
 
 
 def run(plan: Plan) -> Findings:
     """Quotes through HTTP, and what of that is routing."""
     quotes, calls = plan.size(2_000, 100), plan.size(5_000, 300)
-    halves, tails, empty, asking, choosing, routing = ([] for _ in range(6))
+    halves, tails, empty, asking, choosing, routing, planning = ([] for _ in range(7))
     with scratch_daemon(plan.folder) as daemon, empty_route() as port:
         for _ in range(plan.runs):
             took = asyncio.run(times(daemon.port, request("GET", PATH, b"", daemon.authorization), quotes))
             halves.append(percentile(took, 50))
             tails.append(percentile(took, 99))
             empty.append(percentile(asyncio.run(times(port, request("GET", "/"), quotes)), 50))
-            asked, chosen = in_process(plan.folder, calls)
+            asked, chosen, planned = in_process(plan.folder, calls)
             asking.append(asked)
             choosing.append(chosen)
             routing.append(asked + chosen)
+            planning.append(planned)
     ours, nothing = Figure("quote through HTTP, p50", "ms", halves, at_most=1), Figure("empty route, p50", "ms", empty)
     return Findings(
         f"{quotes:,} quotes one at a time, {calls:,} calls of the routing, delays 0",
@@ -53,6 +55,7 @@ def run(plan: Plan) -> Findings:
             Figure("asking three venues", "µs", asking),
             Figure("choosing the route", "µs", choosing),
             Figure("routing: both", "µs", routing, at_most=60),
+            Figure("choosing over all pools, with proof", "µs", planning),
         ],
     )
 
@@ -72,15 +75,16 @@ async def times(port: int, raw: bytes, count: int) -> list[float]:
     return took
 
 
-def in_process(folder: Path, calls: int) -> tuple[float, float]:
-    """Microseconds of asking all venues, and of choosing between their offers."""
+def in_process(folder: Path, calls: int) -> tuple[float, float, float]:
+    """Microseconds of asking all venues, of choosing between their offers, and of choosing over all pools instead."""
     with tempfile.TemporaryDirectory(prefix="chain-", dir=folder) as place, ThreadPoolExecutor(1) as executor:
         chain = a_chain(Path(place) / "chain.db")
         try:
             venues = venues_of(chain)
-            offers = ask_venues(venues, ASK, 2_000, executor)
-            asking = microseconds(lambda: ask_venues(venues, ASK, 2_000, executor), calls)
-            return asking, microseconds(lambda: best_route(ASK, offers, LIMITS), calls)
+            answers = ask_venues(venues, chain.snapshot, ASK, 2_000, executor)
+            asking = microseconds(lambda: ask_venues(venues, None, ASK, 2_000, executor), calls)
+            choosing = microseconds(lambda: best_route(ASK, answers, SINGLE), calls)
+            return asking, choosing, microseconds(lambda: best_route(ASK, answers, BEST), calls)
         finally:
             chain.stop()
 

@@ -142,7 +142,9 @@ def best_route(ask: Ask, answers: Answers, limits: Limits) -> Route | NoRoute:
             return _within(ask, limits, _of_plan(ask, found, open_ones, offers, impact))
         if not any(isinstance(offer, Quote) for offer in offers):
             return _too_much(ask, "the pools on the way", impact, limits)
-        return _single(ask, offers, limits, f"; the best route over all pools moves one by {impact} bps, over the limit")
+        return _single(
+            ask, offers, limits, f"; the best route over all pools moves one by {impact} bps, over the limit"
+        )
     return _single(ask, offers, limits)
 
 
