@@ -10,7 +10,7 @@ from functools import partial
 
 from benchmarks.daemon import CLOCK, Failed
 from benchmarks.report import Figure, Findings, Plan, percentile
-from order_engine.routes import NoPlan, Terms
+from order_engine.routes import Exact, NoPlan, Terms
 from order_engine.routes import Plan as Route
 from order_engine.routing.best import best_plan
 from order_engine.routing.certificate import bounds, certify, verify
@@ -60,16 +60,18 @@ def _in_the_default_market(plan: Plan) -> list[Figure]:
         timed("the same from 10,000 USD on", None, plan, calls, _orders(rest, large)),
         timed("the first one of a block", 1_500, plan, calls * 10, [lambda: _first(rest._replace(height=next(fresh)))]),
         timed("best plan in a moved market, to 100 USD", 3_000, plan, calls, _orders(blocks[-1], small)),
-        timed("the same from 10,000 USD on in it", None, plan, calls, _orders(blocks[-1], large)),
+        timed("the same, exact-out", 3_000, plan, calls, _orders(blocks[-1], small, "out")),
+        timed("the same from 10,000 USD on in it", 15_000, plan, calls, _orders(blocks[-1], large)),
+        slowest("the slowest of all of these, at rest or moved", 30_000, plan, _orders(rest, large + small), blocks),
         timed("the first one of a block that moved", None, plan, calls, [partial(_first, each) for each in blocks]),
     ]
 
 
-def _orders(pools: Snapshot, dollars: tuple[int, ...]) -> list[Callable[[], object]]:
+def _orders(pools: Snapshot, dollars: tuple[int, ...], exact: Exact = "in") -> list[Callable[[], object]]:
     """Each pair with each size."""
     terms = Terms(max_legs=6, max_hops=3)
     return [
-        partial(best_plan, pools, *pair, markets.units(pair[0], size), "in", terms)
+        partial(best_plan, pools, *pair, markets.units(pair[0 if exact == "in" else 1], size), exact, terms)
         for pair in markets.PAIRS
         for size in dollars
     ]
@@ -82,6 +84,21 @@ def _first(pools: Snapshot) -> object:
 def timed(name: str, at_most: float | None, plan: Plan, calls: int, questions: list[Callable[[], object]]) -> Figure:
     """Microseconds per call over all questions in turn."""
     return Figure(name, "µs", [_microseconds(questions, calls) for _ in range(plan.runs)], at_most=at_most)
+
+
+def slowest(name: str, at_most: float, plan: Plan, rest: list[Callable[[], object]], blocks: list[Snapshot]) -> Figure:
+    """The median of the question that takes longest, of those at rest and of those after some blocks."""
+    questions = [*rest, *_orders(blocks[0], markets.DOLLARS), *_orders(blocks[-1], markets.DOLLARS)]
+    return Figure(name, "µs", [max(_median(ask) for ask in questions) for _ in range(plan.runs)], at_most=at_most)
+
+
+def _median(ask: Callable[[], object]) -> float:
+    took = []
+    for _ in range(5):
+        begun = CLOCK.steady_ms()
+        ask()
+        took.append((CLOCK.steady_ms() - begun) * 1_000)
+    return percentile(took, 50)
 
 
 def _microseconds(questions: list[Callable[[], object]], calls: int) -> float:

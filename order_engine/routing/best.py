@@ -3,7 +3,11 @@
 It finds what `hops` and `certificate` find, in a tenth of the time, because it looks at the easy answer first. As long as no
 circle pays, the prices of the first units are a proof already: when the single path on which a first unit gets most pays as
 much for the whole amount, nothing is left to be found. Else the blocks on the way are solved once, and their prices serve the
-plan and its proof alike. Circles are found once per block of the chain and run by any plan that passes by and gains by it.
+plan and its proof alike. Circles are found once per block of the chain and run by any plan that passes by and gains by it:
+exact-in through pools that are used again on the way, exact-out only through others, because there each pool is used once.
+
+An order that moves pools far is given a few plans to choose from and no more, so that its answer takes milliseconds; what
+may be left to be found is stated in its proof.
 """
 
 import threading
@@ -11,20 +15,21 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from order_engine.routes import Exact, NoPlan, Plan, Proof, Terms
+from order_engine.routes import SWAPS_PER_POOL, Exact, NoPlan, Plan, Proof, Terms
 from order_engine.routing.blocks import too_far
 from order_engine.routing.certificate import bounds_from, certify, gap_ppb
 from order_engine.routing.chain import Chain
 from order_engine.routing.circles import Circle
-from order_engine.routing.hops import Blocked, Course, Routing, route_in, route_out
+from order_engine.routing.hops import Blocked, Course, Crowded, Routing, route_in, route_out
 from order_engine.routing.market import Market, Priced
 from order_engine.routing.network import Flow, Solution, Way
 from order_engine.routing.split import split_in, split_out
-from order_engine.routing.walks import best_walk
+from order_engine.routing.walks import Walk, best_walk
 from order_engine.venues.snapshot import Snapshot
 
 _ENOUGH_PPB = 2_000  # 0.02 bps: a plan that is as near to its bound is not looked at again
 _TRIED = 4  # circles tried at most per plan
+_PLANS = 5  # made of one order at most by leaving ways out: a large one takes milliseconds in a pool of many bins
 _NARROWER = 24  # networks tried at most
 _UNITS_MATTER = 10_000_000  # below so many units a single one is more than a thousandth of a bps
 _KEPT = 2  # markets: orders of one block may still be answered when those of the next begin
@@ -73,6 +78,7 @@ class _Search:
     ) -> None:
         self.market, self.terms, self.exact_in = market, terms, exact_in
         self.token_in, self.token_out, self.amount = token_in, token_out, amount
+        self.swaps = SWAPS_PER_POOL if exact_in else 1  # of a pool: see `Routing.settle_out`
         self.routing = Routing(market.listings, token_in, token_out, amount, market.now, terms, exact_in)
 
     def found(self) -> Found | NoPlan:
@@ -81,24 +87,37 @@ class _Search:
         if self.amount > 0 and self.token_in != self.token_out:
             rest = market.rest(self.token_out)
             hops = min(terms.max_hops, terms.max_legs or terms.max_hops)
-            legs = terms.max_legs if self.exact_in and rest.circles else hops
-            first = market.walk(self.token_in, self.token_out, msgspec.structs.replace(terms, max_legs=legs))
+            legs = terms.max_legs if rest.circles else hops
+            narrow = msgspec.structs.replace(terms, max_legs=legs)
+            first = market.walk(self.token_in, self.token_out, narrow, self.swaps)
         if first is None or rest is None:
             return self.plainly()
         plan = self.along(first.ways)
         if plan is not None and self.is_small(plan, first.paid, rest):
             return Found(plan, self.proof(plan, [rest]))
         plans = [plan] if plan is not None else []
-        if self.exact_in and rest.circles:
-            walk = best_walk(market.onward, market.seen, self.token_in, self.token_out, float(self.amount), terms)
-            plan = self.along(walk.ways) if walk else None
-            if plan is not None and walk is not None:
-                cheap = not terms.leg_cost or len(plan.legs) == 1
-                if cheap and market.nothing_pays_more(walk, self.token_in, self.token_out, terms, _ENOUGH_PPB / 1e9):
-                    there = market.after(walk, self.token_in, self.token_out)
-                    return Found(plan, self.proof(plan, [there, rest]))
+        if rest.circles:
+            if plan is not None and self.is_best(plan, first):
+                return self.proven_after(plan, first, rest)
+            into = float(self.amount) if self.exact_in else self.amount / first.paid
+            walk = best_walk(market.onward, market.seen, self.token_in, self.token_out, into, terms, self.swaps)
+            if walk is not None and walk.ways != first.ways and (plan := self.along(walk.ways)) is not None:
+                if self.is_best(plan, walk):
+                    return self.proven_after(plan, walk, rest)
                 plans.append(plan)
         return self.searched(plans, rest)
+
+    def is_best(self, plan: Plan, walk: Walk) -> bool:
+        """Whether, after the plan along the walk, nothing pays more for a further unit."""
+        if self.terms.leg_cost and len(plan.legs) > 1:
+            return False
+        gone, enough = _gone(walk, plan), _ENOUGH_PPB / 1e9
+        return self.market.nothing_pays_more(gone, self.token_in, self.token_out, self.terms, self.swaps, enough)
+
+    def proven_after(self, plan: Plan, walk: Walk, rest: Priced) -> Found:
+        """The plan with a proof by the prices of a further unit."""
+        there = self.market.after(_gone(walk, plan), self.token_in, self.token_out)
+        return Found(plan, self.proof(plan, [there, rest]))
 
     def plainly(self) -> Found | NoPlan:
         """The same without anything that is known."""
@@ -143,11 +162,8 @@ class _Search:
             if all(course.swap(way, course.held[market.source(way)]) for way in ways):
                 return self.routing.as_plan(course.legs)
             return None
-        if len({market.target(way) for way in ways}) < len(ways):
-            return None  # circles are no part of it
-        flows = {way: Flow(*way, 1.0, 1.0, 1.0, 1.0) for way in ways}
-        legs = self.routing.settle_out(flows, [self.token_in, *(market.target(way) for way in ways)])
-        return None if isinstance(legs, Blocked) else self.routing.as_plan(legs)
+        legs = self.routing.bought_along(ways, self.amount)
+        return None if legs is None else self.routing.as_plan(legs)
 
     def is_small(self, plan: Plan, first: float, rest: Priced) -> bool:
         """Whether the walk pays for all units about what it pays for the first, so that nothing is left to be found.
@@ -168,14 +184,16 @@ class _Search:
         try:
             solution = chain.solve(self.amount, self.exact_in)
             plans = self.plans(chain, known, rest.circles)
-            if not rest.circles and not self.is_near(plans, chain):  # caps or costs leave much out: this takes its time
+            if self.is_tight() and not rest.circles and not self.is_near(plans, chain):  # this takes its time
                 plans += [plan for plan in (self.slowly(),) if isinstance(plan, Plan)]
         finally:
             chain.close()
+        if not plans and solution is None:
+            return self.routing.none(self.direct())
         if not plans or solution is None:
             return self.plainly()
         here = self.market.priced(self.token_in, self.token_out, solution.prices)
-        plan = self.with_circles(plans, here) if self.exact_in else max(plans, key=lambda each: each.net)
+        plan = self.with_circles(plans, here)
         return Found(plan, self.proof(plan, [here, rest]))
 
     def plans(self, chain: Chain, known: Sequence[Plan], with_circles: bool) -> list[Plan]:
@@ -183,24 +201,33 @@ class _Search:
         found = [*known, *self.spread(chain, with_circles)]
         if with_circles and not self.exact_in:  # leaving out all that goes against the stream may be too much
             found += self.routing.spread(chain)
-        most, market = self.terms.max_legs, self.market
-        few = bool(self.terms.leg_cost) or (most is not None and most < self.terms.max_hops)
-        few |= any(min(plan.amount_in, plan.amount_out) < _UNITS_MATTER for plan in found) or not found
+        few = self.is_tight()
+        few |= any(min(plan.amount_in, plan.amount_out) < _UNITS_MATTER for plan in found)
+        few |= not self.is_near(found, chain)
         if few:
-            split = split_in if self.exact_in else split_out
-            direct = split(market.listings, self.token_in, self.token_out, self.amount, market.now, self.terms)
+            direct = self.direct()
             found += [direct] if isinstance(direct, Plan) else []
         if few or with_circles:
             path = self.routing.path(chain.ways)
             found += [path] if path else []
         return found
 
+    def direct(self) -> Plan | NoPlan:
+        """The best split over the pools of the pair."""
+        split, market = split_in if self.exact_in else split_out, self.market
+        return split(market.listings, self.token_in, self.token_out, self.amount, market.now, self.terms)
+
+    def is_tight(self) -> bool:
+        """Whether costs or the cap on legs leave so much out that the amount alone says little about the best plan."""
+        most = self.terms.max_legs
+        return bool(self.terms.leg_cost) or (most is not None and most < self.terms.max_hops)
+
     def is_near(self, plans: Sequence[Plan], chain: Chain) -> bool:
         """Whether one of the plans is about as good as if nothing limited it."""
         solution = chain.solve(self.amount, self.exact_in)
         if solution is None:
             return False
-        best = solution.value if self.exact_in else -abs(solution.value)
+        best = (solution.value if self.exact_in else -abs(solution.value)) - self.terms.plan_cost
         return any((best - plan.net) * 1e9 <= abs(best) * _ENOUGH_PPB for plan in plans)
 
     def spread(self, chain: Chain, with_circles: bool) -> list[Plan]:
@@ -210,34 +237,40 @@ class _Search:
         """
         plans: list[Plan] = []
         without = set(too_far(self.market.pairs, self.token_in, self.token_out, self.terms.max_hops))
-        caps = self.caps(with_circles)
+        caps, narrowed = self.caps(with_circles), False
         for _ in range(_NARROWER):
             solution = chain.solve(self.amount, self.exact_in, without)
             if solution is None or not solution.flows:
                 break
             routing = self.routing_by(msgspec.structs.replace(self.terms, max_legs=caps[0]))
-            legs = routing.settle(solution)
-            if isinstance(legs, Blocked):
+            found = self.routing.settle(solution)
+            if isinstance(found, Blocked):
                 if against := self.against(chain, solution) - without:
                     without |= against
-                elif not (legs.refused and chain.ease(legs.ways[0])):
-                    without.update(legs.ways)
+                elif not (found.refused and chain.ease(found.ways[0])):
+                    without.update(found.ways)
                 continue
-            if self.terms.max_legs is None or len(legs) <= self.terms.max_legs:
-                plans.append(routing.as_plan(legs))
-            while len(caps) > 1 and len(legs) <= (caps[0] or len(legs)):
+            legs = routing.legs(found)
+            if not isinstance(found, Crowded) and legs <= (self.terms.max_legs or legs):
+                plans.append(routing.as_plan(found))
+            elif not narrowed:
+                narrowed = True
+                plans += self.routing.narrowed(chain, solution)
+            if len(plans) >= _PLANS and not self.is_tight():
+                break
+            while len(caps) > 1 and legs <= (caps[0] or legs):
                 caps.pop(0)
                 routing = self.routing_by(msgspec.structs.replace(self.terms, max_legs=caps[0]))
             if against := self.against(chain, solution) - without:
                 without |= against
                 continue
-            weak = routing.weak(solution, len(legs))
-            if not weak or len(legs) == 1:
+            weak = routing.weak(solution, legs)
+            if not weak or legs == 1:
                 break
             without.update(weak)
             if caps[0] != self.terms.max_legs and caps[0] is not None:  # only to make room: not so finely
                 flows = routing.by_loss(solution)
-                without.update(flow[:2] for flow in flows[: min(len(legs) - caps[0], len(flows) - 1)])
+                without.update(flow[:2] for flow in flows[: min(legs - caps[0], len(flows) - 1)])
         return plans
 
     def caps(self, with_circles: bool) -> list[int | None]:
@@ -280,11 +313,19 @@ class _Search:
         if room < 2:
             return plan
         order, held = _held(plan)
+        numbers = set[int]()  # of pools that are used as often as they may be
+        if not self.exact_in:
+            place = {token: number for number, token in enumerate(order)}
+            if any(place[leg.token_in] > place[leg.token_out] for leg in plan.legs):
+                return plan  # it has its circles
+            numbers = {way[0] for way in self.ways_of(plan)}
         choice: list[tuple[float, Circle]] = []
         seen: set[tuple[Way, ...]] = set()
         for token in order:
             price = rest.prices.get(token, 0.0)
             for circle in self.market.circles(token):
+                if numbers and not numbers.isdisjoint(way[0] for way in circle.ways):
+                    continue
                 if circle.ways not in seen and len(circle.ways) <= min(room, self.terms.max_hops):
                     seen.add(circle.ways)
                     begun = circle.begun(token)
@@ -318,16 +359,32 @@ class _Search:
 
     def run(self, plan: Plan, order: Sequence[str], circles: Sequence[Circle], rest: Priced) -> Plan | None:
         """The plan's way with these circles on it; None where that does not go."""
+        wanted = {
+            way: Flow(*way, float(leg.amount_in), float(leg.amount_out), 1.0, float(leg.amount_in))
+            for way, leg in zip(self.ways_of(plan), plan.legs, strict=True)
+        }
+        if self.exact_in:
+            left = dict.fromkeys(wanted, 1.0)
+            parts = [(list(each.ways), each.amounts[0] * rest.prices[each.tokens[0]]) for each in circles]
+            legs = self.routing.settle_in(rest.prices, wanted, left, parts, order)
+        else:
+            parts = [(list(each.ways), each.amounts[0] * (1 + each.gain)) for each in circles]
+            legs = self.routing.settle_out(wanted, order, parts)
+        return self.routing.as_plan(legs) if isinstance(legs, list) else None
+
+    def ways_of(self, plan: Plan) -> list[Way]:
+        """Each leg's pool and direction."""
         numbers = {(each.dex, each.pool): number for number, each in enumerate(self.market.listings)}
-        wanted: dict[Way, Flow] = {}
-        for leg in plan.legs:
-            number = numbers[leg.dex, leg.pool]
-            way = (number, leg.token_in == self.market.pairs[number][0])
-            wanted[way] = Flow(*way, float(leg.amount_in), float(leg.amount_out), 1.0, float(leg.amount_in))
-        left = dict.fromkeys(wanted, 1.0)
-        parts = [(list(each.ways), each.amounts[0] * rest.prices[each.tokens[0]]) for each in circles]
-        legs = self.routing.settle_in(rest.prices, wanted, left, parts, order)
-        return None if isinstance(legs, Blocked) else self.routing.as_plan(legs)
+        return [
+            (number, leg.token_in == self.market.pairs[number][0])
+            for leg in plan.legs
+            for number in (numbers[leg.dex, leg.pool],)
+        ]
+
+
+def _gone(walk: Walk, plan: Plan) -> Walk:
+    """The walk as the plan goes it."""
+    return walk._replace(paid=float(plan.amount_out), sold=tuple([float(leg.amount_in) for leg in plan.legs]))
 
 
 def _held(plan: Plan) -> tuple[list[str], dict[str, int]]:

@@ -13,8 +13,10 @@ pieces pay at least what its integer swaps pay, whichever of them are used.
 
 A plan also never sells what it does not hold. At these prices all that it holds is worth no more than the bound itself, so no
 swap gains more than the bound times what its best unit gains per worth sold. Where pools disagree, that is far less than
-their arb: a small order cannot run a large circle. So (exact-in) the bound is tightened by itself, a few times. It then bounds
+their arb: a small order cannot run a large circle. So the bound is tightened by itself, a few times. It then bounds
 every plan that swaps with no pool more often than the plan in hand does with some pool, as a rule once, never more than twice.
+Exact-out, a plan either takes more than some limit, or all that it ever holds is worth no more than the limit at ν(in) and all
+that is gained with it: the bound is the least of both, whatever the limit. What the plan in hand takes is the first one tried.
 
 With a cost per leg a leg pays only if it gains more than that, and with at most n legs only n of them can gain: `net_bound` is
 the same sum over the n largest of arb − cost. It bounds output less costs (or input plus costs, from below).
@@ -44,8 +46,8 @@ GAP_ONE = 1_000_000_000  # gaps are in parts of 10^9: 100 000 of them are a basi
 
 LEFT_OUT = (
     "The pools are those of the receipt at its block: pools that it does not list, and later states, are not part of it.",
-    "Circles between pools that disagree count in full for exact-out; for exact-in every pool counts as if all that the plan "
-    "can ever hold went through it, once or as often as the plan uses a pool; plans that use one more often are left out.",
+    "Where pools disagree, every pool counts as if all that a plan of so much input can ever hold went through it, once or as "
+    "often as the plan uses a pool (exact-out always once); plans that use one more often are left out.",
     "A pool counts as one swap of it can use it: what a second one in the same plan gains from a fee that falls with the price "
     "(DAMM v2 with a market-cap schedule) or from tick arrays that come into sight (Whirlpool) is left out.",
     "Of fixed costs and caps it knows those of the terms, in the net bound; account limits of a transaction beyond them, "
@@ -54,6 +56,8 @@ LEFT_OUT = (
 )
 
 _ROUNDS = 12  # of tightening; each is a bound
+_HALVINGS = 10  # of the limits tried for an exact-out bound; each is a bound
+_FINE = 1_000_000  # a bound that may be too low by a millionth is not looked at again
 _LIMIT = 1 << 200  # of a price: more says that the receipt is not one of ours
 
 
@@ -128,32 +132,59 @@ def bounds(
 
 def bounds_from(edges: Sequence[Edge], plan: Plan, prices: Mapping[str, int], terms: Terms) -> tuple[int, int]:
     """The same from what all pools that have any are worth at these prices."""
+    price_in, times = prices[plan.token_in], most_swaps(plan)
+    if plan.exact == "out":
+        return _least_input(edges, plan.amount_out << PRICE_BITS, price_in, plan.amount_in, times, terms)
+    given = price_in * plan.amount_in
+    whole, net_whole = _gained(edges, given, times, PRICE_ONE, terms)
+    return (given + whole) >> PRICE_BITS, ((given + net_whole) >> PRICE_BITS) - terms.plan_cost  # whole units: down
+
+
+def _gained(edges: Sequence[Edge], given: int, times: int, price: int, terms: Terms) -> tuple[int, int]:
+    """(the most that a plan gains which hands in what is worth `given`, the same net of what legs cost at `price`).
+
+    The more is given, the more it is.
+    """
     gains = [edge.gain for edge in edges]
-    price_in = prices[plan.token_in]
-    if plan.exact == "in":
-        given = price_in * plan.amount_in
-        # Nothing that is held is ever worth more than `most`, so no swap gains more than its rate on that.
-        most = given + sum(gains)
-        if any(edge.gain > most * edge.rate >> PRICE_BITS for edge in edges):
-            times = most_swaps(plan)
-            for _ in range(_ROUNDS):
-                gains = [min(edge.gain, (most * edge.rate * times >> PRICE_BITS) + 1) for edge in edges]
-                less = given + sum(gains)
-                if less >= most:
-                    break
-                most = less
-    cost = terms.leg_cost * (PRICE_ONE if plan.exact == "in" else price_in)
+    # Nothing that is held is ever worth more than `most`, so no swap gains more than its rate on that.
+    most = given + sum(gains)
+    if any(edge.gain > most * edge.rate >> PRICE_BITS for edge in edges):
+        for _ in range(_ROUNDS):
+            gains = [min(edge.gain, (most * edge.rate * times >> PRICE_BITS) + 1) for edge in edges]
+            less = given + sum(gains)
+            if less >= most:
+                break
+            most = less
+    cost = terms.leg_cost * price
     whole = net_whole = sum(gains)
     if cost or terms.max_legs is not None:
         net_gains = sorted((gain - cost for gain in gains if gain > cost), reverse=True)
         net_whole = sum(net_gains if terms.max_legs is None else net_gains[: terms.max_legs])
-    if plan.exact == "in":
-        return (given + whole) >> PRICE_BITS, ((given + net_whole) >> PRICE_BITS) - terms.plan_cost  # whole units: down
-    asked = plan.amount_out << PRICE_BITS
-    return (
-        max(div_ceil(asked - whole, price_in), 0) if price_in else 0,
-        max(div_ceil(asked - net_whole, price_in), 0) + terms.plan_cost if price_in else 0,
-    )
+    return whole, net_whole
+
+
+def _least_input(
+    edges: Sequence[Edge], asked: int, price_in: int, amount_in: int, times: int, terms: Terms
+) -> tuple[int, int]:
+    """(the least input that pays `asked`, in parts of 2^64 of a unit, the same with costs).
+
+    Of any limit it can be said that a plan takes more than that, or no more and gains no more with it. The limits are first
+    what the plan in hand takes, and then bisected, as long as that says more.
+    """
+    if not price_in:
+        return 0, 0
+    fixed = terms.plan_cost
+    bound, net_bound, limit, low, high = 0, fixed, amount_in, 0, amount_in
+    for _ in range(_HALVINGS):
+        whole, net_whole = _gained(edges, price_in * limit, times, price_in, terms)
+        least, net_least = div_ceil(asked - whole, price_in), div_ceil(asked - net_whole, price_in)
+        bound = max(bound, min(least, limit))
+        net_bound = max(net_bound, min(net_least, limit + terms.leg_cost) + fixed)
+        low, high = (limit, high) if least >= limit else (max(low, least), limit)
+        if (high - low) * _FINE <= high:
+            break
+        limit = div_floor(low + high, 2)
+    return bound, net_bound
 
 
 def most_swaps(plan: Plan) -> int:

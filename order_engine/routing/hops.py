@@ -3,7 +3,8 @@
 The network's prices (`network`) say about how much every pool takes. Then the legs are put in an order in which each
 token is spent only once it is there, and are settled one after the other by the pools' own integer swaps, the last leg out
 of a token taking all that is left of it. What is chosen is compared by those integers: never worse than the best single
-path, nor than the best split over the direct pools.
+path that is found, nor than the best split over the direct pools. What whole units leave undone is at most about what one unit
+of what each leg buys is worth: so much more, and no more, a split in any other shares may pay.
 
 Where pools disagree by more than their fees, the best route also trades them against each other: a circle, which a plan
 runs once from a token that it holds, as far as it holds enough, before it goes on with more of it.
@@ -23,6 +24,8 @@ _TRIFLE = 1e-7  # of what is at stake; a tenth of a hundredth of a basis point
 _STEPS = (8, 12, 16, 20)  # binary places of a leg's share by which shares are moved
 _MOVES = 8  # of one size at most
 _EVENED = 8  # legs at most: with more it would take longer than the search
+_LABELS = 16  # amounts of a token that are tried on a path where the best one alone leads nowhere
+_LAST = 2  # ways of which each is left out in its turn, those that carry least and those that are worth least
 _NARROWER = 40  # networks tried at most, each with less in it, when costs, caps or refusals leave pools out
 
 
@@ -36,8 +39,12 @@ def route_in(
 def route_out(
     listings: Iterable[Listing], token_in: str, token_out: str, amount_out: int, now: int, terms: Terms = FREE
 ) -> Plan | NoPlan:
-    """The plan that buys exactly `amount_out` for the least input including costs. Circles are not part of it."""
+    """The plan that buys exactly `amount_out` for the least input including costs. Circles are not part of it: `best` adds
+    them."""
     return Routing(listings, token_in, token_out, amount_out, now, terms, False).plan()
+
+
+_Label = tuple[int, list[Leg]]  # how much there is of a token, and the legs that lead there
 
 
 class Blocked(NamedTuple):
@@ -45,6 +52,12 @@ class Blocked(NamedTuple):
 
     ways: list[Way]
     refused: bool = False
+
+
+class Crowded(NamedTuple):
+    """More legs than are allowed: about so many."""
+
+    legs: int
 
 
 class Searched(Protocol):
@@ -92,8 +105,10 @@ class Routing:
         for plan in (self.path(network.ways), *self.spread(network)):
             if plan is not None and (best is None or plan.net > best.net):
                 best = plan
-        if best is not None:
-            return self.evened(best, network)
+        return self.none(direct) if best is None else self.evened(best, network)
+
+    def none(self, direct: Plan | NoPlan) -> NoPlan:
+        """Why there is no plan where there are pools; `direct` is what the pools of the pair alone say."""
         if isinstance(direct, NoPlan) and direct.reason == "too_small":
             return direct
         return NoPlan("too_large", f"the pools from {self.token_in} to {self.token_out} do not hold as much")
@@ -105,6 +120,7 @@ class Routing:
         plans: list[Plan] = []
         without: set[Way] = set()
         near: dict[str, float] | None = None
+        narrowed = False
         for _ in range(_NARROWER):
             solution = network.solve(self.amount, self.exact_in, without, near)
             if solution is None or not solution.flows:
@@ -115,14 +131,68 @@ class Routing:
                 if not (found.refused and network.ease(found.ways[0])):
                     without.update(found.ways)
                 continue
-            fits = self.terms.max_legs is None or len(found) <= self.terms.max_legs
-            if fits:
+            legs = self.legs(found)
+            if not isinstance(found, Crowded) and legs <= (self.terms.max_legs or legs):
                 plans.append(self.as_plan(found))
-            weak = self.weak(solution, len(found))
-            if not weak or len(found) == 1:
+            elif not narrowed:
+                narrowed = True
+                plans += self.narrowed(network, solution)
+            weak = self.weak(solution, legs)
+            if not weak or legs == 1:
                 break
             without.update(weak)
         return plans
+
+    def narrowed(self, network: Searched, solution: Solution) -> list[Plan]:
+        """Plans over what a solution uses and nothing else, less the ways that carry least, until the cap is kept.
+
+        A flat piece carries much and is worth little, and where it is missing others pay much less for as much. Which way is
+        the last one to go is tried out.
+        """
+        kept = {flow[:2] for flow in solution.flows}
+        for _ in range(len(kept)):
+            found = self.settle(solution)
+            beyond = 0 if isinstance(found, Blocked) else self.legs(found) - (self.terms.max_legs or self.legs(found))
+            if isinstance(found, Blocked):
+                if not (found.refused and network.ease(found.ways[0])):
+                    kept.difference_update(found.ways)
+            elif beyond <= 0 and not isinstance(found, Crowded):
+                return [self.as_plan(found)]
+            elif beyond == 1:
+                last = [*self.by_carried(solution)[:_LAST], *self.by_loss(solution)[:_LAST]]
+                if plans := self.without_one(network, kept, list(dict.fromkeys(flow[:2] for flow in last))):
+                    return plans
+                kept.discard(last[0][:2])
+            else:
+                kept.difference_update(flow[:2] for flow in self.by_carried(solution)[: beyond // 2])
+            narrower = self.among(network, kept)
+            if narrower is None:
+                break
+            solution = narrower
+        return []
+
+    def without_one(self, network: Searched, kept: Collection[Way], last: Sequence[Way]) -> list[Plan]:
+        """Plans over these ways less one of the last, each in its turn."""
+        plans: list[Plan] = []
+        for way in last:
+            solution = self.among(network, set(kept) - {way})
+            found = None if solution is None else self.settle(solution)
+            if isinstance(found, list) and len(found) <= (self.terms.max_legs or len(found)):
+                plans.append(self.as_plan(found))
+        return plans
+
+    def legs(self, found: list[Leg] | Crowded) -> int:
+        """How many there are."""
+        return found.legs if isinstance(found, Crowded) else len(found)
+
+    def among(self, network: Searched, kept: Collection[Way]) -> Solution | None:
+        """The solution over these ways alone; None where they do not take the amount."""
+        solution = network.solve(self.amount, self.exact_in, [way for way in network.ways if way not in kept])
+        return solution if solution and solution.flows else None
+
+    def by_carried(self, solution: Solution) -> list[Flow]:
+        """The flows by how much goes through them, the least first."""
+        return sorted(solution.flows, key=lambda flow: flow.amount_in * solution.prices[self.tokens_of(flow)[0]])
 
     def weak(self, solution: Solution, legs: int) -> list[Way]:
         """The ways to try without: those that are hardly worth their cost, the least worthy one at a time.
@@ -161,8 +231,11 @@ class Routing:
         """What is sold and what is bought."""
         return ends(self.listings[flow.listing], flow.a_to_b)
 
-    def settle(self, solution: Solution) -> list[Leg] | Blocked:
-        """The legs in whole units and in the order in which they run, or what stands in their way."""
+    def settle(self, solution: Solution) -> list[Leg] | Blocked | Crowded:
+        """The legs in whole units and in the order in which they run, or what stands in their way.
+
+        Swaps are what takes time, so none is tried where there are too many without any circle.
+        """
         wanted = {(flow.listing, flow.a_to_b): flow for flow in solution.flows if min(flow[2:4]) >= 1}
         if not wanted:
             weakest = min(solution.flows, key=lambda flow: flow.worth)
@@ -179,6 +252,8 @@ class Routing:
         order, depth = self.order(left)
         if depth > self.terms.max_hops:
             return Blocked(self.too_deep(left))
+        if self.terms.max_legs is not None and len(left) > self.terms.max_legs:
+            return Crowded(len(left) + sum(len(circle) for circle, _ in circles))
         if self.exact_in:
             return self.settle_in(solution.prices, wanted, left, circles, order)
         return self.settle_out(wanted, order)
@@ -218,11 +293,24 @@ class Routing:
                     return Blocked([way], refused=True)
         return course.legs
 
-    def settle_out(self, wanted: Mapping[Way, Flow], order: Sequence[str]) -> list[Leg] | Blocked:
-        """Token by token from the last to the first: what is needed of it is bought in the wanted proportions."""
-        needed, legs = {self.token_out: self.amount}, []
+    def settle_out(
+        self, wanted: Mapping[Way, Flow], order: Sequence[str], circles: Sequence[tuple[list[Way], float]] = ()
+    ) -> list[Leg] | Blocked:
+        """Token by token from the last to the first: what is needed of it comes out of circles, about so much from each, as
+        far as they gain it, and what they take and do not pay is bought in the wanted proportions.
+
+        Each pool is swapped with once, since what a swap asks of a pool is not known before all later ones are.
+        """
+        needed, legs = {self.token_out: self.amount}, list[Leg]()
         for token in reversed(order):
             amount = needed.get(token, 0)
+            for circle, about in circles:
+                if amount and self.target(circle[-1]) == token:
+                    share = min(int(about), amount)
+                    turned = self.bought_along(circle, share) if share else None
+                    if turned and turned[0].amount_in + self.terms.leg_cost * len(circle) < share:
+                        legs += reversed(turned)
+                        amount += turned[0].amount_in - share
             if token == self.token_in or not amount:
                 continue
             coming = [way for way in wanted if self.target(way) == token]
@@ -238,6 +326,17 @@ class Routing:
                     return Blocked([way], refused=True)
                 legs.append(_leg(self.listings[way[0]], way[1], swap))
                 needed[self.source(way)] = needed.get(self.source(way), 0) + swap.amount_in
+        return legs[::-1]
+
+    def bought_along(self, ways: Sequence[Way], amount: int) -> list[Leg] | None:
+        """The legs that buy so much one after the other, each what the next one sells; None where a pool refuses."""
+        legs = list[Leg]()
+        for way in reversed(ways):
+            swap = _bought(self.listings[way[0]].state, amount, way[1], self.now)
+            if swap is None:
+                return None
+            legs.append(_leg(self.listings[way[0]], way[1], swap))
+            amount = swap.amount_in
         return legs[::-1]
 
     # The order of things
@@ -294,30 +393,41 @@ class Routing:
     # One path
 
     def path(self, ways: Sequence[Way]) -> Plan | None:
-        """The best plan that is a single path, found by the pools' own swaps."""
+        """The best plan that is a single path, found by the pools' own swaps.
+
+        The most that can be had of a token may be more than any pool takes of it: then smaller amounts are tried too.
+        """
+        return self.path_by(ways, 1) or self.path_by(ways, _LABELS)
+
+    def path_by(self, ways: Sequence[Way], count: int) -> Plan | None:
+        """The same by so many amounts of each token at each hop, half of them the best ones and half the worst."""
         start, goal = (self.token_in, self.token_out) if self.exact_in else (self.token_out, self.token_in)
-        reached: dict[str, tuple[int, list[Leg]]] = {start: (self.amount, [])}
+        reached: dict[str, list[_Label]] = {start: [(self.amount, [])]}
         best: Plan | None = None
         for _ in range(min(self.terms.max_hops, self.terms.max_legs or self.terms.max_hops)):
-            further: dict[str, tuple[int, list[Leg]]] = {}
+            further: dict[str, list[_Label]] = {}
             for number, way in ways:
                 each = self.listings[number]
                 source, target = ends(each, way) if self.exact_in else ends(each, way)[::-1]
                 if source not in reached or source == goal or target == start:
                     continue
-                amount, legs = reached[source]
-                if any(leg.pool == each.pool and leg.dex == each.dex for leg in legs):
-                    continue
-                swap = (_sold if self.exact_in else _bought)(each.state, amount, way, self.now)
-                if swap is None:
-                    continue
-                got = swap.amount_out if self.exact_in else swap.amount_in
-                if target not in further or (got > further[target][0]) == self.exact_in:
-                    leg = _leg(each, way, swap)
-                    further[target] = got, [*legs, leg] if self.exact_in else [leg, *legs]
+                for amount, legs in reached[source]:
+                    if any(leg.pool == each.pool and leg.dex == each.dex for leg in legs):
+                        continue
+                    swap = (_sold if self.exact_in else _bought)(each.state, amount, way, self.now)
+                    if swap is None:
+                        continue
+                    got = swap.amount_out if self.exact_in else swap.amount_in
+                    known = further.setdefault(target, [])
+                    if count > 1 or not known or (got > known[0][0]) == self.exact_in:
+                        leg = _leg(each, way, swap)
+                        known.append((got, [*legs, leg] if self.exact_in else [leg, *legs]))
+                        if len(known) > count:
+                            known.sort(key=lambda label: label[0], reverse=self.exact_in)
+                            del known[(count + 1) // 2]
             reached = further
-            if goal in reached:
-                plan = self.as_plan(reached[goal][1])
+            for _, legs in reached.get(goal, ()):
+                plan = self.as_plan(legs)
                 best = plan if best is None or plan.net > best.net else best
         return best
 

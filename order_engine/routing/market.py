@@ -84,7 +84,7 @@ class Market:
         self._rests: dict[str, Priced] = {}
         self._blocks_at_rest: dict[tuple[int, str], dict[str, float]] = {}
         self._circles: dict[int, list[Circle]] = {}
-        self._walks: dict[tuple[str, str, int | None, int], Walk | None] = {}
+        self._walks: dict[tuple[str, str, int | None, int, int], Walk | None] = {}
         self._onward: Onward | None = None
         self._firsts: Mapping[Way, Seen] = {}
         if before is not None and before.pairs == self.pairs:
@@ -197,11 +197,11 @@ class Market:
             }
         return self._onward
 
-    def walk(self, token_in: str, token_out: str, terms: Terms) -> Walk | None:
-        """The walk on which a first unit gets most; costs do not count."""
-        key = (token_in, token_out, terms.max_legs, terms.max_hops)
+    def walk(self, token_in: str, token_out: str, terms: Terms, swaps: int) -> Walk | None:
+        """The walk on which a first unit gets most, with so many swaps of a pool at most; costs do not count."""
+        key = (token_in, token_out, terms.max_legs, terms.max_hops, swaps)
         if key not in self._walks:
-            self._walks[key] = best_walk(self.onward, self.firsts, token_in, token_out, 1.0, _free(terms))
+            self._walks[key] = best_walk(self.onward, self.firsts, token_in, token_out, 1.0, _free(terms), swaps)
         return self._walks[key]
 
     @property
@@ -211,7 +211,9 @@ class Market:
             self._firsts = {way: (_DEEP, _DEEP * side.first(), 0.0) for way, side in self.sides.items()}
         return self._firsts
 
-    def nothing_pays_more(self, walk: Walk, token_in: str, token_out: str, terms: Terms, enough: float) -> bool:
+    def nothing_pays_more(
+        self, walk: Walk, token_in: str, token_out: str, terms: Terms, swaps: int, enough: float
+    ) -> bool:
         """Whether a further unit on any other walk would get less, or relatively no more than `enough` above it."""
         margin, prices = at_the_margin(walk, self.seen)
         ways = set(walk.ways)
@@ -222,7 +224,7 @@ class Market:
                 for target, choice in onward[token]
             )
         there = {**self.firsts, **{way: (_DEEP, _DEEP * price, 0.0) for way, price in prices.items()}}
-        other = best_walk(onward, there, token_in, token_out, 1.0, _free(terms))
+        other = best_walk(onward, there, token_in, token_out, 1.0, _free(terms), swaps)
         return other is not None and other.paid <= margin * (1 + enough)
 
     def circles(self, token: str) -> list[Circle]:

@@ -20,6 +20,7 @@ from order_engine.venues.snapshot import Listing, ends
 STAGES = ((1.0, 1e-4), (1e-5, 1e-6), (1e-8, 1e-9))  # slope of flat pieces; what may be left over, in amounts' worth
 _LEFT = 1e-4  # of the amount: with more left over, prices are none at which the pools take it
 _BLUR = 1e-7  # of all that is traded, circles too: beside so much more floats do not see less
+_REST = 1e-8  # of all that is traded may be left over at rest: floats often see no less, and look for it in vain
 _NEVER = 1e-15  # a price that has fallen or risen by so much says that the pools do not hold the amount
 
 
@@ -271,7 +272,7 @@ class Network:
         prices = [begin[token] / begin[self.token_out] for token in [*tokens, self.token_out]]
         for half, done in STAGES if problem.sloped else STAGES[-1:]:
             problem.slope(half, prices)
-            prices = descend(problem.look, prices, range(len(tokens)), done)
+            prices = descend(problem.look, prices, range(len(tokens)), max(done, _REST))
         return dict(zip([*tokens, self.token_out], prices, strict=True))
 
     def source(self, flow: Flow) -> str:

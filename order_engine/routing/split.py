@@ -16,6 +16,7 @@ from order_engine.venues.snapshot import Listing
 _WORTH_A_MOVE = 10_000_000  # below so many units per leg a single unit is more than a thousandth of a bps
 _SMALL = 1_000  # units per leg below which every one of them is looked at
 _CLOSE = 1e-9  # relative; floats that differ by less are left to the integers
+_LESS = (20, 14, 10)  # binary places of a share by which it is lowered, one after the other, where a pool refuses it
 _EXCHANGES = 400  # fillings tried at most when the cap on legs leaves pools out
 
 Swaps = dict[int, tuple[int, int]]  # (input, output) by the pool's place among the pools of the pair
@@ -31,7 +32,7 @@ def split_in(
 def split_out(
     listings: Iterable[Listing], token_in: str, token_out: str, amount_out: int, now: int, terms: Terms = FREE
 ) -> Plan | NoPlan:
-    """The plan that buys exactly `amount_out` for the least input including costs."""
+    """The plan that buys exactly `amount_out` for the least input including costs, to two millionths of it."""
     return _Split(listings, token_in, token_out, amount_out, now, terms, False).plan()
 
 
@@ -195,9 +196,10 @@ class _Split:
                 if len(swaps) + 1 == len(shares):
                     share = left
                 swap = self.swap(number, share)
-                if swap is None and share < left:  # a pool that is to be emptied may hold a little less than floats say
-                    share -= (share >> 20) + 1
-                    swap = self.swap(number, share) if share > 0 else None
+                for bits in _LESS if share < left else ():  # one that is to be emptied may hold less than floats say
+                    if swap is None:
+                        share -= (share >> bits) + 1
+                        swap = self.swap(number, share) if share > 0 else None
                 if swap is None:
                     refused = number
                     break

@@ -29,15 +29,22 @@ class Walk(NamedTuple):
 
 
 def best_walk(
-    onward: Onward, seen: Mapping[Way, Seen], token_in: str, token_out: str, amount: float, terms: Terms
+    onward: Onward,
+    seen: Mapping[Way, Seen],
+    token_in: str,
+    token_out: str,
+    amount: float,
+    terms: Terms,
+    swaps: int = SWAPS_PER_POOL,
 ) -> Walk | None:
     """The walk that gets most net of costs for `amount`, by the best known walk to each token at each depth; None without any.
 
-    It keeps to the terms' legs and hops, and uses no pool both ways or more than twice.
+    It keeps to the terms' legs and hops, and uses no pool both ways or more often than `swaps`.
     """
     best: Walk | None = None
     score = 0.0
-    reached = {(token_in, 0, False): Walk(amount, (), (), (token_in,))}
+    reached = {(token_in, 1, False): Walk(amount, (), (), (token_in,))}
+    most = {(token_in, 1): amount}  # a walk that has got less with more legs leads nowhere better
     for legs in range(1, (terms.max_legs or 2 * terms.max_hops) + 1):
         further: dict[tuple[str, int, bool], Walk] = {}
         for walk in reached.values():
@@ -49,13 +56,15 @@ def best_walk(
                 for first, way in choice:
                     if walk.paid * first <= best_paid:
                         break
-                    paid = _paid(walk, way, seen[way])
+                    paid = _paid(walk, way, seen[way], swaps)
                     if paid > best_paid:
                         best_paid = paid
                         key = target, len(path), walk.twice or way in walk.ways
                         if key not in further or paid > further[key].paid:
                             further[key] = Walk(paid, (*walk.ways, way), (*walk.sold, walk.paid), path, key[2])
-        reached = further
+        reached = {key: walk for key, walk in further.items() if walk.paid > most.get((key[0], key[1]), 0.0)}
+        for (token, length, _), walk in reached.items():
+            most[token, length] = max(walk.paid, most.get((token, length), 0.0))
         for (token, _, _), walk in reached.items():
             if token == token_out and (best is None or walk.paid - terms.leg_cost * legs > score):
                 best, score = walk, walk.paid - terms.leg_cost * legs
@@ -70,7 +79,7 @@ def _gone_on(path: tuple[str, ...], target: str, max_hops: int) -> tuple[str, ..
     return (*path, target) if len(path) <= max_hops else None
 
 
-def _paid(walk: Walk, way: Way, side: Seen) -> float:
+def _paid(walk: Walk, way: Way, side: Seen, swaps: int) -> float:
     """What a pool pays for all that the walk has got, after what the walk sold to it before; 0 where it may not be used."""
     taken, times = 0.0, 0
     for used, sold in zip(walk.ways, walk.sold, strict=True):
@@ -78,7 +87,7 @@ def _paid(walk: Walk, way: Way, side: Seen) -> float:
             if used != way:
                 return 0.0
             taken, times = taken + sold, times + 1
-    if times >= SWAPS_PER_POOL:
+    if times >= swaps:
         return 0.0
     if isinstance(side, Ladder):
         paid, next_price = side.sold(taken + walk.paid)

@@ -11,11 +11,14 @@ from order_engine.routes import Exact, NoPlan, Plan, Terms
 from order_engine.routing.best import Found, best_plan
 from order_engine.routing.certificate import Receipt, certify, verify
 from order_engine.routing.hops import route_in, route_out
+from order_engine.venues.simulated.instruction import Instruction
+from order_engine.venues.simulated.swaps import run
 from order_engine.venues.snapshot import Snapshot
 from tests.routing.markets import DOLLARS, PAIRS, chain, moved, snapshot, units
 from tests.routing.networks import NOW, question
+from tests.routing.sizes import World
 
-quickly = settings(derandomize=True, max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quickly = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TERMS = Terms(max_legs=6, max_hops=3)
 ALLOWED_PPB = 5_000  # 0.05 bps, and a unit per leg
 
@@ -118,6 +121,31 @@ def test_several_threads_may_ask_at_once() -> None:
     for each, answer in zip(asked, found, strict=True):
         assert isinstance(answer, Found)
         assert verify(Receipt(answer.plan, answer.proof, each[0].listings)) == []
+
+
+def test_an_exact_out_order_too_runs_circles_and_the_simulated_program_does_just_that() -> None:
+    world = World("thin")
+    for _ in range(60):
+        world.chain.make_block()
+    pools, circles = world.chain.snapshot(), 0
+    listings = {each.address: each for each in world.chain.listings}
+    states = {each.pool: each.state for each in pools.listings}
+    for token_in, token_out in PAIRS:
+        for dollars in (1, 100, 10_000):
+            asked: Asked = (pools, token_in, token_out, units(token_out, dollars), "out", TERMS)
+            found, plain = best_plan(*asked), slowly(asked)
+            assert isinstance(found, Found)
+            assert isinstance(plain, Plan)
+            plan = found.plan
+            assert verify(Receipt(plan, found.proof, pools.listings)) == []
+            assert len({leg.pool for leg in plan.legs}) == len(plan.legs), "the program swaps with each pool once"
+            assert (plan.net - plain.net) * 1_000_000_000 >= plan.net * ALLOWED_PPB
+            sold = [leg.token_in for leg in plan.legs]
+            circles += any(leg.token_out in sold[:number] for number, leg in enumerate(plan.legs))
+            said = Instruction("n", token_in, token_out, plan.amount_in, plan.amount_out, 1, plan.legs, "out")
+            done = run(said, listings, states, pools.now)
+            assert (done.amount_in, done.amount_out) == (plan.amount_in, plan.amount_out)
+    assert circles > 5
 
 
 def test_a_proof_of_another_plan_or_of_changed_pools_is_refused() -> None:

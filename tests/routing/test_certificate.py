@@ -9,12 +9,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from order_engine.routes import Leg, Plan, Terms
-from order_engine.routing.certificate import PRICE_ONE, Receipt, bounds, certify, digest_of, edge_of, most_swaps, verify
+from order_engine.routes import Leg, NoPlan, Plan, Terms
+from order_engine.routing.best import best_plan
+from order_engine.routing.certificate import (
+    PRICE_ONE,
+    Receipt,
+    bounds,
+    certify,
+    digest_of,
+    edge_of,
+    flaw_of,
+    most_swaps,
+    verify,
+)
 from order_engine.routing.hops import route_in, route_out
 from order_engine.venues import raydium_amm_v4
 from order_engine.venues.pool import SwapRefused
-from order_engine.venues.snapshot import Listing, ends
+from order_engine.venues.snapshot import Listing, Snapshot, ends
 from tests.routing.grid import PERCENTS, routed
 from tests.routing.networks import NOW, question
 
@@ -207,6 +218,67 @@ def test_the_worth_of_a_constant_product_pool_is_the_closed_form_rounded_up(
     low, high = u + v - Fraction(root + 1, 1 << 64), u + v - Fraction(root, 1 << 64)
     assert found >= low
     assert found <= high + 5 + 2 * isqrt(int(u if v < 1 else u / v))
+
+
+def most_of(token: str, held: dict[str, int], pools: list[tuple[str, str, raydium_amm_v4.Pool]], asked: int) -> int:
+    """The most of a token that any order of swaps makes of what is held, each pool once or not at all; or at least `asked`."""
+    best = held.get(token, 0)
+    for number, (a, b, state) in enumerate(pools):
+        for source, target, a_to_b in ((a, b, True), (b, a, False)):
+            for amount in range(1, held.get(source, 0) + 1):
+                if best >= asked:
+                    return best
+                try:
+                    swap = state.swap_exact_in(amount, a_to_b, NOW)
+                except SwapRefused:
+                    continue
+                after = {**held, source: held[source] - amount, target: held.get(target, 0) + swap.amount_out}
+                best = max(best, most_of(token, after, pools[:number] + pools[number + 1 :], asked))
+    return best
+
+
+@quickly
+@given(
+    depths=st.lists(st.sampled_from([50, 200, 800]), min_size=4, max_size=4),
+    sixths=st.lists(st.tuples(st.integers(6, 12), st.integers(6, 12)), min_size=4, max_size=4),
+    ends_of=st.lists(st.sampled_from(["AB", "AC", "BC", "AB"]), min_size=3, max_size=3),
+    asked=st.integers(2, 9),
+    nudge=st.integers(-300_000, 300_000),
+)
+def test_with_less_than_an_exact_out_bound_no_order_of_swaps_buys_as_much(
+    depths: list[int], sixths: list[tuple[int, int]], ends_of: list[str], asked: int, nudge: int
+) -> None:
+    states = [raydium_amm_v4.Pool(d * a // 6, d * b // 6, 0) for d, (a, b) in zip(depths, sixths, strict=True)]
+    pools = [(*names, state) for names, state in zip(["AB", *ends_of], states, strict=True)]
+    pools = pools[:3] if asked > 4 else pools  # every order of every amount is tried
+    listings = [Listing("raydium", f"p{number}", *each) for number, each in enumerate(pools)]
+    found = best_plan(Snapshot(1, NOW, tuple(listings)), "A", "B", asked, "out", Terms(max_legs=6))
+    if isinstance(found, NoPlan) or found.plan.amount_in > 12:
+        return
+    assert flaw_of(found.plan, listings, NOW, Terms(max_legs=6)) is None
+    prices = dict(found.proof.prices)
+    nudged = {**prices, "A": prices["A"] * (1_000_000 + nudge) // 1_000_000}
+    for each in (prices, nudged):
+        bound, _ = bounds(listings, found.plan, each, NOW)
+        assert bound <= found.plan.amount_in
+        if bound > 1:
+            assert most_of("B", {"A": bound - 1}, pools, asked) < asked
+
+
+def test_an_exact_out_bound_counts_of_a_circle_what_so_small_an_order_can_run() -> None:
+    listings = [
+        Listing("raydium", "deep", "A", "B", raydium_amm_v4.Pool(10**15, 10**15, 0)),
+        Listing("raydium", "dear", "B", "C", raydium_amm_v4.Pool(10**12, 10**12, 0)),
+        Listing("raydium", "cheap", "B", "C", raydium_amm_v4.Pool(10**12, 101 * 10**10, 0)),
+    ]
+    plan = route_out(listings, "A", "B", 10**6, NOW)
+    assert isinstance(plan, Plan)
+    receipt = certify(plan, listings, NOW, 1)
+    assert verify(receipt) == []
+    assert 9_890 * 10**2 <= receipt.proof.bound <= plan.amount_in, (
+        "one per cent is all that a circle gains of what is held"
+    )
+    assert receipt.proof.gap_ppb < 12_000_000
 
 
 def test_a_gap_is_counted_from_the_bound() -> None:
