@@ -1,7 +1,8 @@
 """A quote over three venues, all delays 0: through HTTP, one at a time on one connection; and the routing alone, in this process.
 
 Routing is asking all venues and choosing between their offers, by the engine's own functions on a simulated chain as it begins, in
-microseconds per call over many calls; and beside it the plan over all pools, with its proof, on pools that were routed on before. The empty Litestar route, asked in the same way in the same run, is what HTTP alone takes.
+microseconds per call over many calls; and beside it the plan over all pools, with its proof, on pools that were routed on
+before. The empty Litestar route, asked in the same way in the same run, is what HTTP alone takes.
 """
 
 import asyncio

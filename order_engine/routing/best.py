@@ -6,8 +6,8 @@ much for the whole amount, nothing is left to be found. Else the blocks on the w
 plan and its proof alike. Circles are found once per block of the chain and run by any plan that passes by and gains by it:
 exact-in through pools that are used again on the way, exact-out only through others, because there each pool is used once.
 
-An order that moves pools far is given a few plans to choose from and no more, so that its answer takes milliseconds; what
-may be left to be found is stated in its proof.
+What cannot be worth half of what sending costs is not searched for, and an order that moves pools far is given a few plans to
+choose from and no more, so that its answer takes milliseconds; what may be left to be found is stated in the proof.
 """
 
 import threading
@@ -95,6 +95,8 @@ class _Search:
         plan = self.along(first.ways)
         if plan is not None and self.is_small(plan, first.paid, rest):
             return Found(plan, self.proof(plan, [rest]))
+        if plan is not None and terms.plan_cost and self.is_trifle(plan, proof := self.proof(plan, [rest])):
+            return Found(plan, proof)
         plans = [plan] if plan is not None else []
         if rest.circles:
             if plan is not None and self.is_best(plan, first):
@@ -106,6 +108,11 @@ class _Search:
                     return self.proven_after(plan, walk, rest)
                 plans.append(plan)
         return self.searched(plans, rest)
+
+    def is_trifle(self, plan: Plan, proof: Proof) -> bool:
+        """Whether nothing can be gained that is worth half of what sending the plan costs: that is not searched for."""
+        best = proof.bound - plan.amount_out if self.exact_in else plan.amount_in - proof.bound
+        return 2 * best <= self.terms.plan_cost
 
     def is_best(self, plan: Plan, walk: Walk) -> bool:
         """Whether, after the plan along the walk, nothing pays more for a further unit."""

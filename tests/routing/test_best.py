@@ -180,3 +180,20 @@ def test_a_bound_is_not_much_wider_than_that_of_the_whole_search() -> None:
             assert isinstance(found, Found)
             theirs = certify(found.plan, pools.listings, pools.now, pools.height, TERMS).proof.bound
             assert (found.proof.bound - theirs) * 1_000 <= theirs, (token_in, token_out, dollars)
+
+
+def test_what_is_not_searched_for_is_worth_less_than_half_of_what_sending_costs() -> None:
+    trifles = 0
+    for blocks in range(100, 700, 100):
+        pools = snapshot(moved(blocks))
+        for token_in, token_out in PAIRS:
+            cost = max(units(token_out, 1) // 1_000, 2)  # a thousandth of a dollar
+            free = best_plan(pools, token_in, token_out, units(token_in, 1), "in", TERMS)
+            found = best_plan(pools, token_in, token_out, units(token_in, 1), "in", Terms(0, cost, 6, 3))
+            assert isinstance(found, Found)
+            assert isinstance(free, Found)
+            assert verify(Receipt(found.plan, found.proof, pools.listings)) == []
+            lost = free.plan.amount_out - found.plan.amount_out
+            assert 2 * lost <= cost + 2 * len(free.plan.legs)
+            trifles += lost > 0
+    assert trifles, "every plan was searched for"
