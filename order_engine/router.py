@@ -259,12 +259,13 @@ def _below(ask: Ask, limits: Limits, route: Route) -> Route | NoRoute:
 def _explain_plan(ask: Ask, found: Found, offers: Sequence[Offer]) -> str:
     """What the plan pays, how much better that is than the best single pool, and how much better anything could be."""
     plan, proof = found.plan, found.proof
-    swaps = "one swap" if len(plan.legs) == 1 else f"{len(plan.legs)} swaps"
+    one = len(plan.legs) == 1
+    swaps = "one swap" if one else f"{len(plan.legs)} swaps"
     names = ", ".join(dict.fromkeys(leg.dex for leg in plan.legs))
     if ask.exact == "in":
-        said = f"{swaps} on {names} pay {_text(plan.amount_out, ask.output_token)}"
+        said = f"{swaps} on {names} {'pays' if one else 'pay'} {_text(plan.amount_out, ask.output_token)}"
     else:
-        said = f"{swaps} on {names} take {_text(plan.amount_in, ask.input_token)}"
+        said = f"{swaps} on {names} {'takes' if one else 'take'} {_text(plan.amount_in, ask.input_token)}"
     best = best_quote([offer for offer in offers if isinstance(offer, Quote)], ask)
     if best is not None and len(plan.legs) > 1:
         if ask.exact == "in":
@@ -272,7 +273,8 @@ def _explain_plan(ask: Ask, found: Found, offers: Sequence[Offer]) -> str:
         else:
             said += f", the best single pool ({best.dex}) {_text(best.amount_in, ask.input_token)}"
     others = [_silence(offer) for offer in offers if isinstance(offer, Declined) and offer.code != "no_route"]
-    gap = f"no route at block {proof.height} could be better by more than {gap_bps(proof.gap_ppb)} bps"
+    by = f" by more than {gap_bps(proof.gap_ppb)} bps" if proof.gap_ppb else ""
+    gap = f"no route at block {proof.height} could be better{by}"
     return "; ".join([said, gap, *others])
 
 
