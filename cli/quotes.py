@@ -77,7 +77,7 @@ def explained(quote: Record) -> list[Line]:
         return []
     return [
         [],
-        [("Used, so that the last unit pays the same everywhere (output per input, fees inside):", "strong")],
+        [("Used; the last unit pays the same on all, a bin the same to its end (output per input, fees inside):", "strong")],
         *table(
             [("VENUE", "<"), ("POOL", "<"), ("PAIR", "<"), ("FIRST UNIT", "."), ("LAST UNIT", "."), ("ELSEWHERE", ".")],
             ([*_pool(each), *(str(each[name]) for name in ("priceFirst", "priceLast", "priceElsewhere"))]

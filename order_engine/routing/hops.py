@@ -383,10 +383,12 @@ class Routing:
         return sorted(tokens, key=tokens.__getitem__), tokens[self.token_out]
 
     def too_deep(self, left: Mapping[Way, float]) -> list[Way]:
-        """All ways between the two tokens on the way, which are what makes a path long, between which least flows."""
+        """All ways between two tokens, which are what makes a path long, between which least flows: both are on the way, or,
+        where only single hops are allowed, one of them."""
         between: dict[tuple[str, str], list[Way]] = {}
         for way in left:
-            if self.source(way) != self.token_in and self.target(way) != self.token_out:
+            ends_apart = self.source(way) != self.token_in, self.target(way) != self.token_out
+            if all(ends_apart) or (self.terms.max_hops == 1 and any(ends_apart)):
                 between.setdefault((self.source(way), self.target(way)), []).append(way)
         return min(between.values(), key=lambda ways: sum(left[way] for way in ways))
 

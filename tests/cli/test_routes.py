@@ -262,7 +262,7 @@ def test_an_explanation_says_of_every_pool_why() -> None:
     }
     assert text(quotes.explained(QUOTE | {"explanation": explanation})) == (
         "\n"
-        "Used, so that the last unit pays the same everywhere (output per input, fees inside):\n"
+        "Used; the last unit pays the same on all, a bin the same to its end (output per input, fees inside):\n"
         "VENUE    POOL         PAIR        FIRST UNIT  LAST UNIT  ELSEWHERE\n"
         "raydium  58oQCh…YQo2  SOL → USDC       150.2        150        150\n"
         "\n"

@@ -197,3 +197,14 @@ def test_what_is_not_searched_for_is_worth_less_than_half_of_what_sending_costs(
             assert 2 * lost <= cost + 2 * len(free.plan.legs)
             trifles += lost > 0
     assert trifles, "every plan was searched for"
+
+
+@pytest.mark.parametrize("hops", [1, 2])
+def test_fewer_hops_than_usual_are_kept_to(hops: int) -> None:
+    pools, terms = snapshot(moved(300)), Terms(max_hops=hops)
+    for token_in, token_out in PAIRS:
+        found = best_plan(pools, token_in, token_out, units(token_in, 30_000_000), "in", terms)
+        if isinstance(found, Found):
+            assert verify(Receipt(found.plan, found.proof, pools.listings)) == []
+            direct = {leg.token_in for leg in found.plan.legs if leg.token_out == token_out}
+            assert hops > 1 or token_in in direct
