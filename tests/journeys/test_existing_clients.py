@@ -103,7 +103,9 @@ def test_e_client_posts_ten_at_once_and_finds_each_price_comparison_in_the_log(d
     orders = asyncio.run(ten())
 
     def comparisons() -> dict[str, dict[str, Any]]:
-        lines = map(json.loads, daemon.home.log_file.read_text(encoding="utf-8").splitlines())
+        log = daemon.home.log_file
+        files = sorted(log.parent.glob(f"{log.name}*"))  # it may have begun a new one meanwhile
+        lines = [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
         decided = [line for line in lines if line.get("status") == "building"]
         return {line["orderId"]: {quote["dex"]: quote for quote in line["quotes"]} for line in decided}
 
