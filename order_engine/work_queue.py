@@ -134,7 +134,7 @@ class WorkQueue(SqliteHuey):  # type: ignore[misc]
         is_one_enough: Callable[[], bool] = bool,
     ) -> None:
         for leftover in path.parent.glob(f"{path.name}*"):
-            leftover.unlink()
+            leftover.unlink(missing_ok=True)
         path.touch(mode=0o600)
         super().__init__(
             "orders", storage_class=WakingStorage, serializer=IdSerializer(), filename=str(path), results=False,

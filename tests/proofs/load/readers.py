@@ -17,6 +17,7 @@ from tests.waiting import until
 CLOCK = SystemClock()
 HISTORY = 300  # orders whose events a stalled reader asks for: more than all buffers on the way take
 PER_RUN = 500  # events
+SILENT_MS = 45_000  # in which an open connection must bring something, while orders are placed
 FALL_BEHIND = (
     1_500  # events that a reader lets pass before it reads on: more than all buffers on the way and its queue take
 )
@@ -147,7 +148,8 @@ def _one_run(
     start = last = daemon.seq()
     connections = lags = 0
     read: list[int] = []
-    while last < start + PER_RUN:
+    silent: list[str] = []
+    while last < start + PER_RUN and not silent:
         connections += 1
         idle = random.random() < 0.1 or (falls_behind and connections == 1)
         reader = Frames(daemon, narrow=idle)
@@ -156,15 +158,19 @@ def _one_run(
             passed = daemon.seq() + FALL_BEHIND
             until(lambda passed=passed: placing.done() or daemon.seq() > passed, "events to fall behind of", 60)  # type: ignore[misc]
         wanted = random.randrange(1, 3_000 if idle else 300)
-        while wanted > 0 and not reader.closed:
+        heard_ms = CLOCK.steady_ms()
+        while wanted > 0 and not reader.closed and not silent:
             for text in reader.receive():
                 lags += text.startswith(b'{"type":"lag"')
                 if (seq := seq_of(text)) is not None:
                     read.append(seq)
                     last = seq
                     wanted -= 1
+                    heard_ms = CLOCK.steady_ms()
+            if CLOCK.steady_ms() - heard_ms > SILENT_MS:
+                silent = [f"nothing came after event {last} on connection {connections}, the log is at {daemon.seq()}"]
         reader.abandon()
-    return connections, len(read), lags, gaps(read, start)
+    return connections, len(read), lags, [*silent, *gaps(read, start)]
 
 
 def gaps(read: list[int], start: int) -> list[str]:
