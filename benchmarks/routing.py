@@ -47,11 +47,11 @@ def run(plan: Plan) -> Findings:
 
 def _in_the_default_market(plan: Plan) -> list[Figure]:
     """What an order's plan with its proof takes, over several pairs and sizes: at rest, and where the pools have moved."""
-    rest, world = markets.snapshot(markets.chain()), markets.moved(300)
+    rest, world = markets.chain().snapshot(), markets.moved(300)
     blocks = []
     for _ in range(8):
         world.make_block()
-        blocks.append(markets.snapshot(world))
+        blocks.append(world.snapshot())
     small, large = (1, 100), (10_000, 1_000_000)
     calls = plan.size(20, 1)
     fresh = itertools.count(rest.height + 1)

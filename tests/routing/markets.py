@@ -6,7 +6,7 @@ from order_engine.tokens import TOKENS
 from order_engine.venues.simulated.chain import SimulatedChain, Timing
 from order_engine.venues.simulated.genesis import genesis
 from order_engine.venues.simulated.ledger import State
-from order_engine.venues.snapshot import Listing, Snapshot
+from order_engine.venues.simulated.regimes import CALM, Regime
 
 PAIRS = (
     ("SOL", "USDC"),
@@ -20,11 +20,11 @@ PAIRS = (
 DOLLARS = (1, 100, 10_000, 1_000_000)
 
 
-def chain(seed: int = 1) -> SimulatedChain:
+def chain(seed: int = 1, regime: Regime = CALM) -> SimulatedChain:
     """A chain before its first block, without a file."""
     world = genesis()
     state = State(seed, 0, 0, world.listings, world.pools, dict(world.balances), [])
-    return SimulatedChain(MemoryLedger(state), Timing(400, 1, 3, 150), VirtualClock())
+    return SimulatedChain(MemoryLedger(state), Timing(400, 1, 3, 150), VirtualClock(), start=regime)
 
 
 def moved(blocks: int, seed: int = 1) -> SimulatedChain:
@@ -33,14 +33,6 @@ def moved(blocks: int, seed: int = 1) -> SimulatedChain:
     for _ in range(blocks):
         begun.make_block()
     return begun
-
-
-def snapshot(of: SimulatedChain) -> Snapshot:
-    """All pools after the newest block."""
-    listings = tuple(
-        Listing(each.dex, each.address, each.token_a, each.token_b, of.pool(each.address)) for each in of.listings
-    )
-    return Snapshot(of.height(), of.block_time(), listings)
 
 
 def units(token: str, dollars: int) -> int:

@@ -11,14 +11,11 @@ from order_engine.amounts import BPS
 from order_engine.quotes import Ask, Quote
 from order_engine.router import best_quote, offer_of, planned
 from order_engine.routing.best import Found
-from order_engine.simulation.store import MemoryLedger
 from order_engine.simulation.virtual_clock import VirtualClock
-from order_engine.tokens import TOKENS
-from order_engine.venues.simulated.chain import SimulatedChain, Timing
-from order_engine.venues.simulated.genesis import VENUES, genesis
-from order_engine.venues.simulated.ledger import State
+from order_engine.venues.simulated.genesis import VENUES
 from order_engine.venues.simulated.regimes import known_regime
 from order_engine.venues.simulated.venue import SimulatedVenue
+from tests.routing.markets import chain, units
 
 USD = (10, 100, 1_000, 10_000, 100_000, 1_000_000, 5_000_000)
 PAIRS = (("SOL", "USDC"), ("USDC", "SOL"), ("SOL", "BONK"), ("JUP", "USDC"))
@@ -29,9 +26,7 @@ class World:
     """The default market, block after block, without anybody's orders."""
 
     def __init__(self, regime: str, seed: int = 7) -> None:
-        world = genesis()
-        ledger = MemoryLedger(State(seed, 0, 0, world.listings, world.pools, world.balances, []))
-        self.chain = SimulatedChain(ledger, Timing(400, 6, 7, 150), VirtualClock(), start=known_regime(regime))
+        self.chain = chain(seed, known_regime(regime))
         self.venues = [SimulatedVenue(name, self.chain, VirtualClock(), 0) for name in VENUES]
 
     def gain_bps(self, ask: Ask) -> tuple[float, int] | None:
@@ -46,9 +41,8 @@ class World:
 
 def asks(pair: tuple[str, str]) -> Iterator[tuple[int, Ask]]:
     """Sales of the input token that are worth so many dollars."""
-    token = TOKENS[pair[0]]
     for usd in USD:
-        yield usd, Ask(*pair, usd * 10**9 * 10**token.decimals // token.usd_nanos)
+        yield usd, Ask(*pair, units(pair[0], usd))
 
 
 def main(blocks: int, regime: str) -> None:

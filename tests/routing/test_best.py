@@ -14,7 +14,7 @@ from order_engine.routing.hops import route_in, route_out
 from order_engine.venues.simulated.instruction import Instruction
 from order_engine.venues.simulated.swaps import run
 from order_engine.venues.snapshot import Snapshot
-from tests.routing.markets import DOLLARS, PAIRS, chain, moved, snapshot, units
+from tests.routing.markets import DOLLARS, PAIRS, chain, moved, units
 from tests.routing.networks import NOW, question
 from tests.routing.sizes import World
 
@@ -80,14 +80,14 @@ def test_nor_does_it_in_the_default_market_however_it_has_moved(pair: tuple[str,
     for blocks in (0, 3, 60, 120):
         for _ in range(blocks):
             world.make_block()
-        pools = snapshot(world)
+        pools = world.snapshot()
         for dollars in DOLLARS:
             amount = units(pair[0] if exact == "in" else pair[1], dollars)
             assert is_as_good((pools, *pair, amount, exact, TERMS)), (blocks, dollars)
 
 
 def test_at_rest_small_orders_are_proven_to_be_the_best_there_is() -> None:
-    pools = snapshot(chain())
+    pools = chain().snapshot()
     for token_in, token_out in PAIRS:
         found = best_plan(pools, token_in, token_out, units(token_in, 100), "in", TERMS)
         assert isinstance(found, Found)
@@ -96,10 +96,10 @@ def test_at_rest_small_orders_are_proven_to_be_the_best_there_is() -> None:
 
 def test_what_is_kept_of_one_block_changes_no_answer_in_another() -> None:
     world = moved(40)
-    blocks = [snapshot(world)]
+    blocks = [world.snapshot()]
     for _ in range(4):
         world.make_block()
-        blocks.append(snapshot(world))
+        blocks.append(world.snapshot())
     asked: list[Asked] = [
         (pools, *pair, units(pair[0], dollars), "in", TERMS)
         for pools in blocks
@@ -114,7 +114,7 @@ def test_what_is_kept_of_one_block_changes_no_answer_in_another() -> None:
 
 
 def test_several_threads_may_ask_at_once() -> None:
-    blocks = [snapshot(moved(20)), snapshot(moved(21))]
+    blocks = [moved(20).snapshot(), moved(21).snapshot()]
     asked: list[Asked] = [(blocks[number % 2], *PAIRS[number % 7], 10**7, "in", TERMS) for number in range(60)]
     with ThreadPoolExecutor(6) as threads:
         found = list(threads.map(lambda each: best_plan(*each), asked))
@@ -149,14 +149,14 @@ def test_an_exact_out_order_too_runs_circles_and_the_simulated_program_does_just
 
 
 def test_a_proof_of_another_plan_or_of_changed_pools_is_refused() -> None:
-    pools = snapshot(moved(30))
+    pools = moved(30).snapshot()
     found = best_plan(pools, "SOL", "USDC", 10**10, "in", TERMS)
     assert isinstance(found, Found)
     receipt = Receipt(found.plan, found.proof, pools.listings)
     assert msgspec.json.decode(msgspec.json.encode(receipt), type=Receipt) == receipt
     more = msgspec.structs.replace(found.plan, amount_out=found.plan.amount_out + 1)
     assert {problem.part for problem in verify(msgspec.structs.replace(receipt, plan=more))} >= {"plan"}
-    later = snapshot(moved(31))
+    later = moved(31).snapshot()
     assert {problem.part for problem in verify(msgspec.structs.replace(receipt, states=later.listings))} >= {"states"}
     tight = msgspec.structs.replace(found.proof, bound=found.proof.bound - 1)
     assert {problem.part for problem in verify(msgspec.structs.replace(receipt, proof=tight))} >= {"bound"}
@@ -167,13 +167,13 @@ def test_a_proof_of_another_plan_or_of_changed_pools_is_refused() -> None:
     [(0, ("SOL", "USDC"), "zero_amount"), (5, ("SOL", "nothing"), "no_pool"), (2**63, ("WIF", "JitoSOL"), "too_large")],
 )
 def test_where_there_is_no_plan_it_says_why(amount: int, tokens: tuple[str, str], reason: str) -> None:
-    found = best_plan(snapshot(chain()), *tokens, amount, "out", TERMS)
+    found = best_plan(chain().snapshot(), *tokens, amount, "out", TERMS)
     assert isinstance(found, NoPlan)
     assert found.reason == reason
 
 
 def test_a_bound_is_not_much_wider_than_that_of_the_whole_search() -> None:
-    pools = snapshot(moved(150))
+    pools = moved(150).snapshot()
     for token_in, token_out in PAIRS:
         for dollars in DOLLARS:
             found = best_plan(pools, token_in, token_out, units(token_in, dollars), "in", TERMS)
@@ -185,7 +185,7 @@ def test_a_bound_is_not_much_wider_than_that_of_the_whole_search() -> None:
 def test_what_is_not_searched_for_is_worth_less_than_half_of_what_sending_costs() -> None:
     trifles = 0
     for blocks in range(100, 700, 100):
-        pools = snapshot(moved(blocks))
+        pools = moved(blocks).snapshot()
         for token_in, token_out in PAIRS:
             cost = max(units(token_out, 1) // 1_000, 2)  # a thousandth of a dollar
             free = best_plan(pools, token_in, token_out, units(token_in, 1), "in", TERMS)
@@ -201,7 +201,7 @@ def test_what_is_not_searched_for_is_worth_less_than_half_of_what_sending_costs(
 
 @pytest.mark.parametrize("hops", [1, 2])
 def test_fewer_hops_than_usual_are_kept_to(hops: int) -> None:
-    pools, terms = snapshot(moved(300)), Terms(max_hops=hops)
+    pools, terms = moved(300).snapshot(), Terms(max_hops=hops)
     for token_in, token_out in PAIRS:
         found = best_plan(pools, token_in, token_out, units(token_in, 30_000_000), "in", terms)
         if isinstance(found, Found):
