@@ -5,18 +5,19 @@ too much or not what it claims to be is refused by line and field. Lengths are c
 """
 
 import binascii
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from order_engine.errors import Malformed
 from order_engine.tokens import TOKENS
 from order_engine.venues.simulated.accounts import addresses
-from order_engine.venues.simulated.accounts.layouts import Fields, Layout
+from order_engine.venues.simulated.accounts.layouts import Fields, Layout, bits
 from order_engine.venues.simulated.located import Digits, Record, Value
 
 ACCOUNTS_MAX = 4_000
 BYTES_MAX = 16_384  # the longest account that is understood has 10 240
 NAMED_MAX = 8  # of the accounts that are missing
+ARRAYS_IN_BITMAP = 512  # on either side of price 1: Raydium's tick_array_bit_map.rs, Meteora's constants.rs
 
 TOKEN_PROGRAM = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"
 TOKEN_2022 = "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb"
@@ -110,6 +111,25 @@ class Dump:
         found = self._of_pool.get((layout, addresses.read(pool.address)), [])
         self._used.update(each.address for each in found)
         return found
+
+    def filled(
+        self, pool: Account, bitmap: str, extension: Layout, address: str, below: Callable[[int], int]
+    ) -> Iterator[int]:
+        """The numbers of the arrays that hold something: 0 begins at price 1, -1 ends there.
+
+        The pool's own bitmap has those nearest to it on either side, the extension at `address` the others, if the file has it;
+        `below` gives the number for a place in its negative part, which each program counts in its own way.
+        """
+        for place in bits(pool.fields.raw(bitmap)):
+            yield place - ARRAYS_IN_BITMAP
+        further = self.maybe(extension, address)
+        if further is not None:
+            if further.fields.key("pool") != pool.address:
+                raise further.wrong(f"it is not of the pool {pool.address}")
+            for place in bits(further.fields.raw("positive")):
+                yield place + ARRAYS_IN_BITMAP
+            for place in bits(further.fields.raw("negative")):
+                yield below(place)
 
     def missing(
         self, pool: Account, wanted: Sequence[Wanted], why: str = "", also: int = 0, advice: str = ""

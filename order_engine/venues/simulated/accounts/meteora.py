@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from order_engine.venues import meteora, meteora_damm_v2, meteora_dlmm
 from order_engine.venues.meteora_dlmm import Bin
 from order_engine.venues.simulated.accounts import addresses
-from order_engine.venues.simulated.accounts.dump import Account, Dump, Wanted, token_of
-from order_engine.venues.simulated.accounts.layouts import Layout, bits
+from order_engine.venues.simulated.accounts.dump import ARRAYS_IN_BITMAP, Account, Dump, Wanted, token_of
+from order_engine.venues.simulated.accounts.layouts import Layout
 from order_engine.venues.simulated.market import Listing
 
 DLMM = "LBUZKhRxPF3XUpBCjp4YzTKgLccjZhTSDM9YuVaPwxo"
@@ -52,7 +52,6 @@ _DYNAMIC_FEE = Layout(
 )
 
 _BINS_IN_ARRAY = 70  # constants.rs, MAX_BIN_PER_ARRAY
-_ARRAYS_IN_BITMAP = 512  # constants.rs, BIN_ARRAY_BITMAP_SIZE, on either side of bin 0
 _BIN_STEP_MAX = 400
 _UNDETERMINED, _LIMIT_ORDER = 0, 2  # function_type.rs
 _NO_MINT = addresses.written(bytes(32))
@@ -181,8 +180,8 @@ def _arrays(dump: Dump, pool: Account) -> Mapping[int, Account]:
         if abs(number) * _BINS_IN_ARRAY > meteora_dlmm.BIN_ID_MAX + _BINS_IN_ARRAY:
             raise array.wrong(f"there are no bins from {number * _BINS_IN_ARRAY} on")
     current = pool.fields["active_id"] // _BINS_IN_ARRAY  # floor
-    filled = (number for number in _filled(dump, pool) if number not in found)
-    lacking = sorted(filled, key=lambda number: abs(number - current))
+    filled = dump.filled(pool, "bin_array_bitmap", BITMAPS, bitmaps_address(pool.address), _below)
+    lacking = sorted((number for number in filled if number not in found), key=lambda number: abs(number - current))
     if lacking:
         wanted = [
             Wanted(f"bin array {number}", BIN_ARRAY, bin_array_address(pool.address, number)) for number in lacking[:8]
@@ -191,18 +190,9 @@ def _arrays(dump: Dump, pool: Account) -> Mapping[int, Account]:
     return found
 
 
-def _filled(dump: Dump, pool: Account) -> Iterator[int]:
-    """The numbers of the bin arrays that hold something (bin_array_bitmap.rs, lb_pair.rs)."""
-    for place in bits(pool.fields.raw("bin_array_bitmap")):
-        yield place - _ARRAYS_IN_BITMAP
-    extension = dump.maybe(BITMAPS, bitmaps_address(pool.address))
-    if extension is not None:
-        if extension.fields.key("pool") != pool.address:
-            raise extension.wrong(f"it is not of the pool {pool.address}")
-        for place in bits(extension.fields.raw("positive")):
-            yield place + _ARRAYS_IN_BITMAP
-        for place in bits(extension.fields.raw("negative")):
-            yield -(place + _ARRAYS_IN_BITMAP) - 1  # each bitmap counts downwards
+def _below(place: int) -> int:
+    """The number of a bin array in the negative part of the extension: each bitmap counts downwards (lb_pair.rs)."""
+    return -(place + ARRAYS_IN_BITMAP) - 1
 
 
 def _has_orders(pool: Account, array: Account) -> bool:

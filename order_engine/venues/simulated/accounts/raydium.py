@@ -12,8 +12,8 @@ from order_engine.venues import raydium, raydium_amm_v4, raydium_clmm, raydium_c
 from order_engine.venues.concentrated import RATE_ONE
 from order_engine.venues.raydium_clmm import Tick
 from order_engine.venues.simulated.accounts import addresses
-from order_engine.venues.simulated.accounts.dump import TOKEN_PROGRAM, Account, Dump, Wanted, token_of
-from order_engine.venues.simulated.accounts.layouts import Layout, bits
+from order_engine.venues.simulated.accounts.dump import ARRAYS_IN_BITMAP, TOKEN_PROGRAM, Account, Dump, Wanted, token_of
+from order_engine.venues.simulated.accounts.layouts import Layout
 from order_engine.venues.simulated.accounts.ticks import FAR, VOLATILITY_MAX, check_price, check_ticks, gap, is_start
 from order_engine.venues.simulated.market import Listing
 from order_engine.venues.tick_prices import RAYDIUM_SQRT_PRICE_MAX_X64, raydium_sqrt_price_x64
@@ -70,7 +70,6 @@ _CPMM_NO_SWAP = 1 << 2  # pool.rs, PoolStatusBitIndex::Swap
 _CLMM_NO_SWAP = 1 << 4
 _TICK_SPACING_MAX = 1_000  # config.rs, MAX_TICK_SPACING
 _TICKS_IN_ARRAY = 60  # tick_array.rs, TICK_ARRAY_SIZE
-_ARRAYS_IN_BITMAP = 512  # tick_array_bit_map.rs, TICK_ARRAY_BITMAP_SIZE, on either side of tick 0
 
 
 def amm_v4(dump: Dump, pool: Account) -> tuple[Listing, raydium_amm_v4.Pool]:
@@ -190,7 +189,10 @@ def _arrays(dump: Dump, pool: Account, spacing: int, config: Wanted) -> dict[int
     for start, array in found.items():
         if not is_start(start, width) or tick_array_address(pool.address, start) != array.address:
             raise array.wrong(f"the pool {pool.address} has no tick array from {start} there")
-    filled = [number * width for number in _filled(dump, pool)]
+    filled = [
+        number * width
+        for number in dump.filled(pool, "tick_array_bitmap", BITMAPS, bitmaps_address(pool.address), _below)
+    ]
     if any(not is_start(start, width) for start in filled):
         raise pool.wrong("its bitmap names ticks that do not exist")
     current = pool.fields["tick_current"]
@@ -205,19 +207,10 @@ def _arrays(dump: Dump, pool: Account, spacing: int, config: Wanted) -> dict[int
     return found
 
 
-def _filled(dump: Dump, pool: Account) -> Iterator[int]:
-    """The numbers of the tick arrays that hold something: 0 begins at tick 0, -1 ends there."""
-    for place in bits(pool.fields.raw("tick_array_bitmap")):
-        yield place - _ARRAYS_IN_BITMAP
-    extension = dump.maybe(BITMAPS, bitmaps_address(pool.address))
-    if extension is not None:
-        if extension.fields.key("pool") != pool.address:
-            raise extension.wrong(f"it is not of the pool {pool.address}")
-        for place in bits(extension.fields.raw("positive")):
-            yield place + _ARRAYS_IN_BITMAP
-        for place in bits(extension.fields.raw("negative")):
-            further, bit = divmod(place, _ARRAYS_IN_BITMAP)  # floor; each bitmap counts upwards
-            yield bit - (further + 2) * _ARRAYS_IN_BITMAP
+def _below(place: int) -> int:
+    """The number of a tick array in the negative part of the extension: each bitmap counts upwards."""
+    further, bit = divmod(place, ARRAYS_IN_BITMAP)  # floor
+    return bit - (further + 2) * ARRAYS_IN_BITMAP
 
 
 def _ticks(array: Account, spacing: int) -> Iterator[Tick]:
