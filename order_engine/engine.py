@@ -27,13 +27,13 @@ from order_engine.journal import Journal, Superseded
 from order_engine.journal import OrderQuery as OrderQuery
 from order_engine.lifecycle import IllegalStep
 from order_engine.messages import Record
-from order_engine.orders import Order, OrderRequest, Routing, Status
+from order_engine.orders import Order, OrderRequest, Status
 from order_engine.pace import MINUTE_MS, Pace
 from order_engine.proofs import plan_of
 from order_engine.quotes import Ask, Offer
 from order_engine.recovery import Sweeper, requeue_missing
 from order_engine.router import Limits, NoRoute, Route, ask_venues, best_route, planned
-from order_engine.routes import NoPlan
+from order_engine.routes import NoPlan, Routing
 from order_engine.routing.receipts import Receipt, unpack
 from order_engine.settings import Settings
 from order_engine.settlement import SettlementWatch

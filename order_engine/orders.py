@@ -1,14 +1,11 @@
 """An order: what was asked, and what is known of it now. Frozen; `lifecycle.apply` makes the next one."""
 
 from enum import StrEnum
-from typing import Literal
 
 import msgspec
 
 from order_engine.quotes import Ask
-from order_engine.routes import Fill, Leg
-
-Routing = Literal["best", "single"]
+from order_engine.routes import Fill, Leg, Routing
 
 
 class Status(StrEnum):

@@ -13,8 +13,9 @@ from typing import Any, get_args
 
 from order_engine.amounts import BPS, MAX_SLIPPAGE_BPS, InvalidAmount, parse_amount, parse_slippage_fraction
 from order_engine.errors import Malformed
-from order_engine.orders import OrderRequest, Routing
+from order_engine.orders import OrderRequest
 from order_engine.quotes import Ask
+from order_engine.routes import Routing
 from order_engine.settings import Settings
 from order_engine.tokens import Token, resolve
 
@@ -26,6 +27,8 @@ _ASK = (*_INPUT, *_OUTPUT, "amount", "receive", "routing")
 _ORDER = (*_ASK, "slippageBps", "slippage", "minOutput", "maxInput", "maxImpactBps", "clientOrderId", "type")
 _RETRY = ("slippageBps",)
 _HALT = ("cancelOpen",)
+
+_ROUTINGS: Mapping[str, Routing] = {name: name for name in get_args(Routing)}
 
 _KEY = re.compile(r"[!-~]{1,128}")
 _DIGITS = re.compile(r"(-?)([0-9]{1,40})(?:\.([0-9]{1,40}))?(?:[eE]([+-]?[0-9]{1,2}))?")
@@ -196,9 +199,9 @@ def _routing(fields: Fields, settings: Settings) -> Routing:
     value = fields.get("routing")
     if value is None:
         return settings.routing
-    for known in get_args(Routing):
-        if value == known:
-            return known  # type: ignore[no-any-return]
+    found = _ROUTINGS.get(value) if type(value) is str else None
+    if found is not None:
+        return found
     raise Malformed(f'routing {_shown(value)} is not "best" or "single".', field="routing")
 
 

@@ -11,6 +11,7 @@ MAX_LEGS = 6  # swaps of one transaction: more accounts than that do not fit int
 MAX_HOPS = 3  # from the input to the output
 SWAPS_PER_POOL = 2  # of one plan at most: once in a circle, once on the way; the certificate counts on it
 
+Routing = Literal["best", "single"]  # over all pools and hops, or the best single pool of one venue
 Exact = Literal["in", "out"]  # which amount of an order is given: what is sold, or what is received
 
 

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from order_engine.routes import Routing
+
 Whole = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(gt=0)]
 
@@ -42,7 +44,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     backoff_ms: Whole = 500  # before the second attempt; doubles for each one after
     slippage_bps: Annotated[int, Meta(ge=0, le=5_000)] = 50  # where an order does not say
     max_impact_bps: Annotated[int, Meta(ge=0, le=10_000)] = 300  # likewise
-    routing: Literal["best", "single"] = "best"  # likewise: over all pools and hops, or the best single pool
+    routing: Routing = "best"  # likewise: over all pools and hops, or the best single pool
     quote_deadline_ms: Positive = 2_000
     max_open_orders: Positive = 20_000
     max_orders_per_minute: Positive | None = None  # none: no limit

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 VERDICT = "oee.verdict/1"
 STDIN = "-"
-PPB_PER_BPS_DIGITS = 5  # a gap is in parts of 10^9, and 10^5 of those are a bps
 
 
 def verify(
@@ -85,6 +84,8 @@ def _content(session: Session, file: str) -> bytes:
 
 def _verdict(receipt: "Receipt", problems: list[dict[str, str]], took_ms: float, left_out: list[str]) -> Record:
     """`oee.verdict/1`."""
+    from order_engine.messages import gap_bps
+
     plan, proof = receipt.plan, receipt.proof
     given = plan.token_in if plan.exact == "out" else plan.token_out  # what the bound is of
     return {
@@ -97,7 +98,7 @@ def _verdict(receipt: "Receipt", problems: list[dict[str, str]], took_ms: float,
         "amountIn": _amount(plan.amount_in, plan.token_in),
         "amountOut": _amount(plan.amount_out, plan.token_out),
         "bound": _amount(proof.bound, given),
-        "gapBps": _scaled(proof.gap_ppb, PPB_PER_BPS_DIGITS),
+        "gapBps": gap_bps(proof.gap_ppb),
         "pools": len(receipt.states),
         "height": proof.height,
         "digest": proof.digest,
@@ -108,13 +109,7 @@ def _verdict(receipt: "Receipt", problems: list[dict[str, str]], took_ms: float,
 
 def _amount(units: int, token: str) -> str:
     """Base units as whole tokens; of a token that is not known here as they are."""
+    from order_engine.amounts import format_amount
     from order_engine.tokens import TOKENS
 
-    return _scaled(units, TOKENS[token].decimals if token in TOKENS else 0)
-
-
-def _scaled(units: int, digits: int) -> str:
-    """So many units of which 10^digits are a whole, exactly."""
-    from order_engine.amounts import format_amount
-
-    return format_amount(units, digits)
+    return format_amount(units, TOKENS[token].decimals if token in TOKENS else 0)

@@ -15,8 +15,9 @@ from order_engine.errors import Busy, Draining, DuplicateKey, NotFound, Refused,
 from order_engine.events import Recorded
 from order_engine.home import Home
 from order_engine.journal import OrderQuery
-from order_engine.orders import OPEN, Order, OrderRequest, Routing, Status
+from order_engine.orders import OPEN, Order, OrderRequest, Status
 from order_engine.quotes import Ask
+from order_engine.routes import Routing
 from tests.order_engine.given import (
     SOL,
     USDC,

@@ -19,7 +19,8 @@ from order_engine.home import Home
 from order_engine.integrity import sum_of
 from order_engine.journal import OrderQuery
 from order_engine.messages import event_record, order_record
-from order_engine.orders import Order, OrderRequest, Routing, Status
+from order_engine.orders import Order, OrderRequest, Status
+from order_engine.routes import Routing
 from order_engine.routing.certificate import verify
 from tests.order_engine.given import SOL, USDC, a_request, an_engine, broken, locked, rows, settings
 from tests.waiting import until
