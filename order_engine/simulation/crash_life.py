@@ -60,7 +60,8 @@ _SLOTS = {"slot_ms": 2}
 FATES = (
     Fate("landed", 12, {"landing_slots_min": 1, "landing_slots_max": 1, "valid_slots": 40, **_SLOTS}),
     Fate("not landed", 12, {"landing_slots_min": 9, "landing_slots_max": 9, "valid_slots": 6, **_SLOTS}),
-    Fate("late", 8, {"landing_slots_min": 5, "landing_slots_max": 7, "valid_slots": 6, **_SLOTS}),
+    # Some land and some expire, also where a slow machine lets five blocks pass before it sends.
+    Fate("late", 8, {"landing_slots_min": 6, "landing_slots_max": 15, "valid_slots": 12, **_SLOTS}),
 )
 MIXED = Fate("mixed", 0, {"landing_slots_min": 1, "landing_slots_max": 5, "valid_slots": 4})
 
