@@ -12,8 +12,9 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from daemon.live import Hub
 from daemon.metrics import Counts
-from order_engine.engine import Engine
+from order_engine.engine import Engine, Submission
 from order_engine.messages import Record
+from order_engine.orders import OrderRequest
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,6 +38,12 @@ class Service:
     async def in_thread(self, call: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """The result of a call that blocks, without blocking anybody else."""
         return await self._loop.run_in_executor(self._threads, lambda: call(*arguments, **named))
+
+    async def submit(self, request: OrderRequest) -> "Future[Submission]":
+        """As `Engine.submit`, which plans some orders first: those do not hold up the others."""
+        if request.is_open_ended:
+            return await self.in_thread(self.engine.submit, request)
+        return self.engine.submit(request)
 
     async def committed(self, answer: "Future[T]") -> T:
         """What the engine answers once it is on disk. Giving up the wait does not call it back: it may be there already."""

@@ -217,24 +217,24 @@ class Engine:
 
         Raises Draining, Halted, Busy, Refused or StorageUnavailable when nothing was stored, and DuplicateKey when the client order
         id belongs to another order (or fails with it, while that one is being written); the same order under the same id is
-        given again.
+        given again. Slow, milliseconds, for a request that `is_open_ended`.
         """
         if self._draining:
             raise Draining(
                 "The daemon is stopping and takes no new orders. Nothing was stored.", hint="Try again soon."
             )
+        ceiling = None if request.receive is None else request.max_in
+        if request.is_open_ended:  # planned before the lock is taken, in which all others would wait for it
+            with self._accepting:
+                if (known := self._known(request)) is not None:
+                    return known
+            self._check(request)
+            ceiling = self._about(request)
         key, order_id, answer = request.client_order_id, str(uuid_utils.uuid7()), _promise()
         with self._accepting:
-            if key is not None:
-                # First those whose commit is under way, then those on disk: what is in neither is new.
-                if (coming := self._coming.get(key)) is not None:
-                    return _once_it_came(coming, request)
-                if (earlier := self._journal.order_by_key(key)) is not None:
-                    answer.set_result(_same_order(earlier, request))
-                    return answer
-            self._halt.check()
-            check_pair(request, self._venues)
-            ceiling = None if request.receive is None else request.max_in or self._about(request)
+            if (known := self._known(request)) is not None:
+                return known
+            self._check(request)
             check_size(request, self.settings.max_order_usd)
             self._pace.check()
             check_capacity(len(self._wallet), self.settings.max_open_orders)
@@ -256,6 +256,26 @@ class Engine:
 
         self._journal.accept(order_id, Pending(self._clock.now_ms(), request, retry_of, ceiling), pass_on)
         return answer
+
+    def _known(self, request: OrderRequest) -> "Future[Submission] | None":
+        """The answer where the client order id is known already; only to be asked under the lock.
+
+        First those whose commit is under way, then those on disk: what is in neither is new.
+        """
+        if (key := request.client_order_id) is None:
+            return None
+        if (coming := self._coming.get(key)) is not None:
+            return _once_it_came(coming, request)
+        if (earlier := self._journal.order_by_key(key)) is None:
+            return None
+        answer = _promise()
+        answer.set_result(_same_order(earlier, request))
+        return answer
+
+    def _check(self, request: OrderRequest) -> None:
+        """Raises Halted, or Refused where no venue trades the pair."""
+        self._halt.check()
+        check_pair(request, self._venues)
 
     def _about(self, request: OrderRequest) -> int:
         """What an order that is to receive an amount may take at most, where its user does not say: what the pools ask for now, his

@@ -66,6 +66,11 @@ class OrderRequest(msgspec.Struct, frozen=True):
             return Ask(self.input_token, self.output_token, self.receive, "out")
         return Ask(self.input_token, self.output_token, self.amount_in)
 
+    @property
+    def is_open_ended(self) -> bool:
+        """True where it says what is to be received, and not what may be taken for it."""
+        return self.receive is not None and self.max_in is None
+
 
 class Transaction(msgspec.Struct, frozen=True):
     """A signed transaction. The signature is known before it is sent; it cannot land above `last_valid_height`."""

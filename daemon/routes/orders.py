@@ -67,7 +67,7 @@ async def submitted(service: Service, scope: HTTPScope) -> Answer:
     key = _key_of(scope)
     if key is not None and fields.setdefault("clientOrderId", key) != key:
         raise Malformed(f"{_KEY} and clientOrderId are different keys. Give one of them.", field=_KEY)
-    submission = await service.committed(engine.submit(read_order(fields, engine.settings)))
+    submission = await service.committed(await service.submit(read_order(fields, engine.settings)))
     failpoint("before-202")
     return _accepted(submission)
 
@@ -226,7 +226,7 @@ async def _results(service: Service, body: bytes) -> AsyncIterator[bytes]:
     """The answer to each line, in order. Up to AHEAD lines are submitted before the first is answered: they share commits."""
     waiting: deque[tuple[int, Future[Submission] | EngineError]] = deque()
     for count, (line_number, line) in enumerate(_lines(body)):
-        waiting.append((line_number, _submitted(service.engine, line)))
+        waiting.append((line_number, await _submitted(service, line)))
         if len(waiting) > AHEAD:
             yield await _result(service, *waiting.popleft())
         if count % TURN == 0:
@@ -235,9 +235,9 @@ async def _results(service: Service, body: bytes) -> AsyncIterator[bytes]:
         yield await _result(service, *waiting.popleft())
 
 
-def _submitted(engine: Engine, line: bytes) -> "Future[Submission] | EngineError":
+async def _submitted(service: Service, line: bytes) -> "Future[Submission] | EngineError":
     try:
-        return engine.submit(read_order(read_json(line), engine.settings))
+        return await service.submit(read_order(read_json(line), service.engine.settings))
     except EngineError as error:
         return error
 

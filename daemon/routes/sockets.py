@@ -101,7 +101,7 @@ _EXISTING = {"orderId": Parameter(lambda text, _: read_id(text), Schema(), "Foll
 
 async def _submit(service: Service, text: str) -> str:
     request = read_order(read_json(text), service.engine.settings)
-    return (await service.committed(service.engine.submit(request))).order.order_id
+    return (await service.committed(await service.submit(request))).order.order_id
 
 
 async def _stream(service: Service, socket: Socket, order_id: str) -> None:

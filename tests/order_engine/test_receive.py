@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -21,6 +22,7 @@ from order_engine.journal import OrderQuery
 from order_engine.messages import event_record, order_record
 from order_engine.orders import Order, OrderRequest, Status
 from order_engine.routes import Routing
+from order_engine.routing import best
 from order_engine.routing.certificate import verify
 from tests.order_engine.given import SOL, USDC, a_request, an_engine, broken, locked, rows, settings
 from tests.waiting import until
@@ -146,6 +148,19 @@ def test_what_cannot_be_paid_or_had_is_refused_and_nothing_is_stored(
         engine.submit(request_)
     assert refusal.value.code == code
     assert (engine.last_seq(), reserved(engine)) == (0, {})
+
+
+def test_an_order_that_has_to_be_planned_first_does_not_hold_up_the_others(engine: Engine) -> None:
+    with ThreadPoolExecutor(2) as threads:
+        with best._lock:  # a plan that takes for ever
+            slow = threads.submit(engine.submit, buying(client_order_id="slow"))
+            until(slow.running)
+            for _ in range(50):
+                assert threads.submit(engine.submit, buying(max_in=SOL * 5 // 2)).result(10).result(10).created
+            assert not slow.done()
+        first = slow.result(10).result(10)
+    again = engine.submit(buying(client_order_id="slow")).result(10)
+    assert (first.created, again) == (True, (engine.order(first.order.order_id), False))
 
 
 # what is held
