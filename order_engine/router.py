@@ -18,7 +18,7 @@ from order_engine.amounts import BPS, div_ceil, div_floor, format_amount
 from order_engine.errors import EngineError
 from order_engine.messages import gap_bps
 from order_engine.quotes import Ask, Declined, Offer, Quote
-from order_engine.routes import MAX_HOPS, MAX_LEGS, Leg, NoPlan, Proof, Terms
+from order_engine.routes import MAX_HOPS, MAX_LEGS, Leg, NoPlan, Plan, Proof, Terms
 from order_engine.routing.best import Found, best_plan
 from order_engine.tokens import NATIVE, TOKENS, network_fee_in
 from order_engine.venues.pool import SwapRefused, impact_bps
@@ -137,7 +137,9 @@ def best_route(ask: Ask, answers: Answers, limits: Limits) -> Route | NoRoute:
         found = planned(ask, open_ones)
         if isinstance(found, NoPlan):
             return _nobody(ask, offers, found.message)
-        impact = impact_of(found, open_ones)
+        impact = _impact_by(offers, found.plan)
+        if impact is None:
+            impact = impact_of(found, open_ones)
         if impact <= limits.max_impact_bps:
             return _within(ask, limits, _of_plan(ask, found, open_ones, offers, impact))
         if not any(isinstance(offer, Quote) for offer in offers):
@@ -177,6 +179,16 @@ def impact_of(found: Found, snapshot: Snapshot) -> int:
         most = max(most, impact_bps(pool, unrounded, a_to_b))
         states[leg.pool] = token_a, swap.after
     return most
+
+
+def _impact_by(offers: Sequence[Offer], plan: Plan) -> int | None:
+    """What a venue says of the plan's only swap, where it offers the very same, and a unit is nothing in it."""
+    for leg in plan.legs if len(plan.legs) == 1 else ():
+        swap = leg.pool, leg.amount_in, leg.amount_out
+        for offer in offers:
+            if isinstance(offer, Quote) and (offer.pool, offer.amount_in, offer.amount_out) == swap:
+                return offer.impact_bps if min(swap[1:]) >= BPS else None
+    return None
 
 
 def _open_pools(snapshot: Snapshot, offers: Sequence[Offer]) -> Snapshot:

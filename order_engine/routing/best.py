@@ -6,12 +6,14 @@ much for the whole amount, nothing is left to be found. Else the blocks on the w
 plan and its proof alike. Circles are found once per block of the chain and run by any plan that passes by and gains by it:
 exact-in through pools that are used again on the way, exact-out only through others, because there each pool is used once.
 
-What cannot be worth half of what sending costs is not searched for, and an order that moves pools far is given a few plans to
+What cannot be worth half of what sending costs is not searched for, nor are more swaps made for it: of plans that are as good, the one
+with the fewest legs is taken, and none is worse than the best single swap. And an order that moves pools far is given a few plans to
 choose from and no more, so that its answer takes milliseconds; what may be left to be found is stated in the proof.
 """
 
 import threading
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 import msgspec
 
@@ -82,7 +84,15 @@ class _Search:
         self.routing = Routing(market.listings, token_in, token_out, amount, market.now, terms, exact_in)
 
     def found(self) -> Found | NoPlan:
-        """The best plan with its proof, or why there is none."""
+        """The best plan with its proof, or why there is none. One of fewer legs instead where more gain a trifle."""
+        found = self.sought()
+        if isinstance(found, NoPlan) or found.plan is self.swap:
+            return found
+        plan, prices = found.plan, [found.proof.prices]
+        return self.with_fewer_legs(max(len(plan.legs), 2), self.result(plan), prices) or found
+
+    def sought(self) -> Found | NoPlan:
+        """What the search ends with."""
         market, terms, rest, first = self.market, self.terms, None, None
         if self.amount > 0 and self.token_in != self.token_out:
             rest = market.rest(self.token_out)
@@ -92,10 +102,13 @@ class _Search:
             first = market.walk(self.token_in, self.token_out, narrow, self.swaps)
         if first is None or rest is None:
             return self.plainly()
-        plan = self.along(first.ways)
+        if terms.plan_cost and (found := self.with_fewer_legs(len(first.ways), self.about(first.paid))) is not None:
+            return found
+        plan = self.swap if len(first.ways) == 1 else self.along(first.ways)
         if plan is not None and self.is_small(plan, first.paid, rest):
             return Found(plan, self.proof(plan, [rest]))
-        if plan is not None and terms.plan_cost and self.is_trifle(plan, proof := self.proof(plan, [rest])):
+        proof = self.proof(plan, [rest]) if plan is not None and terms.plan_cost else None
+        if plan is not None and proof is not None and self.is_trifle(self.result(plan), proof.bound):
             return Found(plan, proof)
         plans = [plan] if plan is not None else []
         if rest.circles:
@@ -103,16 +116,58 @@ class _Search:
                 return self.proven_after(plan, first, rest)
             into = float(self.amount) if self.exact_in else self.amount / first.paid
             walk = best_walk(market.onward, market.seen, self.token_in, self.token_out, into, terms, self.swaps)
-            if walk is not None and walk.ways != first.ways and (plan := self.along(walk.ways)) is not None:
-                if self.is_best(plan, walk):
-                    return self.proven_after(plan, walk, rest)
-                plans.append(plan)
+            if walk is not None and walk.ways != first.ways:
+                if plan is not None and proof is not None and self.is_trifle(self.result(plan), self.about(walk.paid)):
+                    return Found(plan, proof)
+                if (other := self.along(walk.ways)) is not None:
+                    if self.is_best(other, walk) and (plan is None or self.is_more(self.result(other), self.result(plan))):
+                        return self.proven_after(other, walk, rest)
+                    plans.append(other)
         return self.searched(plans, rest)
 
-    def is_trifle(self, plan: Plan, proof: Proof) -> bool:
-        """Whether nothing can be gained that is worth half of what sending the plan costs: that is not searched for."""
-        best = proof.bound - plan.amount_out if self.exact_in else plan.amount_in - proof.bound
-        return 2 * best <= self.terms.plan_cost
+    def with_fewer_legs(self, legs: int, most: float, prices: Iterable[dict[str, int]] = ()) -> Found | None:
+        """The plan with the fewest legs, fewer than `legs`, that leaves a trifle of `most`; proven by these prices, or those at rest."""
+        for fewer in range(1, min(legs, self.terms.max_hops + 1)):
+            plan = self.swap if fewer == 1 else self.along_walk(fewer, most)
+            if plan is not None and self.is_trifle(self.result(plan), most):
+                there = [Priced({}, each, self.market.edges(each), False) for each in prices]
+                return Found(plan, self.proof(plan, [*there, self.market.rest(self.token_out)]))
+        return None
+
+    @cached_property
+    def swap(self) -> Plan | None:
+        """The best single swap."""
+        best: Plan | None = None
+        for target, choice in self.market.onward.get(self.token_in, ()):
+            for paid, way in choice if target == self.token_out else ():
+                if best is not None and not self.is_more(self.about(paid), self.result(best)):
+                    break  # nor is any after it: the first units of the first pay most
+                plan = self.along([way])
+                if plan is not None and (best is None or self.is_more(self.result(plan), self.result(best))):
+                    best = plan
+        return best
+
+    def along_walk(self, legs: int, most: float) -> Plan | None:
+        """The plan along the best walk of so many legs, if by the first unit's price it leaves a trifle of `most`."""
+        narrow = msgspec.structs.replace(self.terms, max_legs=legs)
+        walk = self.market.walk(self.token_in, self.token_out, narrow, self.swaps)
+        return None if walk is None or not self.is_trifle(self.about(walk.paid), most) else self.along(walk.ways)
+
+    def about(self, paid: float) -> float:
+        """What all units would get (exact-out: take) if each did as well as a first one that is paid so much: none does better."""
+        return self.amount * paid if self.exact_in else self.amount / paid
+
+    def result(self, plan: Plan) -> int:
+        """What a plan is judged by: the output, or exact-out the input."""
+        return plan.amount_out if self.exact_in else plan.amount_in
+
+    def is_trifle(self, result: float, most: float) -> bool:
+        """Whether it would gain less than half of what sending a plan costs to get (exact-out: to take) `most` instead."""
+        return 2 * (most - result if self.exact_in else result - most) <= self.terms.plan_cost
+
+    def is_more(self, result: float, other: float) -> bool:
+        """Whether it is the better of two results."""
+        return result > other if self.exact_in else result < other
 
     def is_best(self, plan: Plan, walk: Walk) -> bool:
         """Whether, after the plan along the walk, nothing pays more for a further unit."""

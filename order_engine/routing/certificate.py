@@ -189,6 +189,8 @@ def _least_input(
 
 def most_swaps(plan: Plan) -> int:
     """How often the plan uses the pool that it uses most often; 1 at least."""
+    if len(plan.legs) == 1:
+        return 1
     return max(Counter((leg.dex, leg.pool) for leg in plan.legs).values(), default=1)
 
 

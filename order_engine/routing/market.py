@@ -55,16 +55,15 @@ class Known(NamedTuple):
 
 
 class Priced(NamedTuple):
-    """Prices in one token's units, in floats and as a proof has them, and what all pools are worth at them."""
+    """Prices in one token's units, in floats and as a proof has them, and what all pools are worth at them.
+
+    `circles`: whether some pool gains by more than what rounding prices makes of nothing.
+    """
 
     prices: Mapping[str, float]
     prices_x64: dict[str, int]
     edges: list[Edge]
-
-    @property
-    def circles(self) -> bool:
-        """Whether some pool gains by more than what rounding prices makes of nothing."""
-        return any(edge.rate > _BLUR_X64 for edge in self.edges)
+    circles: bool
 
 
 class Market:
@@ -160,7 +159,8 @@ class Market:
         """All pools at some prices, those of one block among them, and of all other tokens as they are at rest."""
         prices = self.spread_out(token_in, prices)
         prices_x64 = in_x64(prices, token_out)
-        return Priced(prices, prices_x64, self.edges(prices_x64))
+        edges = self.edges(prices_x64)
+        return Priced(prices, prices_x64, edges, any(edge.rate > _BLUR_X64 for edge in edges))
 
     def spread_out(self, root: str, prices: dict[str, float]) -> dict[str, float]:
         """Some prices, and those of all further tokens as they are at rest beside them."""

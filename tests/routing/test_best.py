@@ -1,6 +1,7 @@
 """What the engine asks is answered as well as by the slow search, and with a proof that anybody can check."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from order_engine.routes import Exact, NoPlan, Plan, Terms
 from order_engine.routing.best import Found, best_plan
 from order_engine.routing.certificate import Receipt, certify, verify
 from order_engine.routing.hops import route_in, route_out
+from order_engine.venues.pool import SwapRefused
 from order_engine.venues.simulated.instruction import Instruction
 from order_engine.venues.simulated.swaps import run
 from order_engine.venues.snapshot import Snapshot
@@ -197,6 +199,46 @@ def test_what_is_not_searched_for_is_worth_less_than_half_of_what_sending_costs(
             assert 2 * lost <= cost + 2 * len(free.plan.legs)
             trifles += lost > 0
     assert trifles, "every plan was searched for"
+
+
+@pytest.mark.parametrize("exact", ["in", "out"])
+def test_several_swaps_are_never_worse_than_one_and_gain_what_they_are_worth(exact: Exact) -> None:
+    several = 0
+    for blocks in range(50, 650, 100):
+        pools = moved(blocks).snapshot()
+        for token_in, token_out in PAIRS:
+            cost = max(units(token_out if exact == "in" else token_in, 1) // 1_000, 2)
+            for dollars in DOLLARS:
+                amount = units(token_in if exact == "in" else token_out, dollars)
+                single = best_single(pools, token_in, token_out, amount, exact)
+                for terms in (TERMS, Terms(0, cost, 6, 3)):
+                    found = best_plan(pools, token_in, token_out, amount, exact, terms)
+                    if single is None or isinstance(found, NoPlan):
+                        continue
+                    plan = found.plan
+                    gained = plan.amount_out - single if exact == "in" else single - plan.amount_in
+                    if len(plan.legs) == 1:
+                        assert gained == 0
+                    else:
+                        assert 2 * gained > terms.plan_cost
+                        several += 1
+    assert several > 50
+
+
+def best_single(pools: Snapshot, token_in: str, token_out: str, amount: int, exact: Exact) -> int | None:
+    """The most that one pool pays, or the least that one takes, by trying them all; None where none has as much."""
+    tried = list[int]()
+    for each in pools.listings:
+        if {each.token_a, each.token_b} == {token_in, token_out}:
+            a_to_b = each.token_a == token_in
+            with suppress(SwapRefused):
+                if exact == "in":
+                    swap = each.state.swap_exact_in(amount, a_to_b, pools.now)
+                    tried += [swap.amount_out] if swap.amount_in == amount else []
+                else:
+                    swap = each.state.swap_exact_out(amount, a_to_b, pools.now)
+                    tried += [swap.amount_in] if swap.amount_out == amount else []
+    return (max(tried) if exact == "in" else min(tried)) if tried else None
 
 
 @pytest.mark.parametrize("hops", [1, 2])
