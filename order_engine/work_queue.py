@@ -4,11 +4,10 @@ Huey forgets a task when a worker takes it, so this queue loses, doubles and del
 at every start and refilled from the journal, a sweeper puts back what got lost, and a doubled id finds its order in hand.
 Of Huey's own some things are replaced, each for a measured reason: its polling (seconds after an idle minute), its pickle (whoever
 writes the file would run code), its signal handlers (we are not in the main thread), its ten-second health check, its transaction
-for each task, and its look for a revocation before each.
+for each task, its look for a revocation before each, and its one task at a time where one worker does them all.
 """
 
 import faulthandler
-import json
 import logging
 import tempfile
 import threading
@@ -18,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from huey import SqliteHuey
 from huey.consumer import Consumer
 from huey.registry import Message
@@ -31,6 +31,10 @@ HEALTH_CHECK_S = 0.5  # so that a worker that died is replaced within a second
 BUSY_MS = 60_000  # everything that a worker does has a deadline far below this: longer means that it hangs
 BLOCK = 16  # tasks taken at once; one of a higher priority that comes later waits for no more than these
 PROBE_S = 0.5  # a worker that was not woken looks by itself after this long
+
+_Task = tuple[str, str, float | None]  # task id, order id, priority
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_Task).decode
 
 _BLOCK = "SELECT id, data FROM task WHERE queue = ? ORDER BY priority DESC, id LIMIT ?"
 
@@ -67,7 +71,8 @@ class WakingStorage(SqliteStorage):  # type: ignore[misc]
             self._ready.notify()
 
     def dequeue(self) -> bytes | None:
-        """The next task by priority and age; None after a while without one."""
+        """The next task by priority and age, or the next few, a line each, where one worker is enough; None after a while
+        without one."""
         with self._ready:
             if not self._left:
                 self._ready.wait(PROBE_S)
@@ -76,10 +81,14 @@ class WakingStorage(SqliteStorage):  # type: ignore[misc]
             if not self._taken:
                 self._left = 0
                 return None
-            self._left = max(self._left - 1, len(self._taken) - 1)
-            if self._left and not self.is_one_enough():
+            together = self.is_one_enough()
+            given = list(self._taken) if together else [self._taken[0]]
+            for _ in given:
+                self._taken.popleft()
+            self._left = max(self._left - len(given), len(self._taken))
+            if self._left and not together:
                 self._ready.notify()
-            return self._taken.popleft()
+            return b"\n".join(given)
 
     def _take_block(self) -> None:
         with self.db(commit=True) as cursor:
@@ -104,16 +113,24 @@ class WakingStorage(SqliteStorage):  # type: ignore[misc]
 
 
 class IdSerializer(Serializer):  # type: ignore[misc]
-    """Tasks as JSON: task id, order id, priority. Anything else in the file is refused, not run."""
+    """Tasks as lines of JSON: task id, order id, priority. Anything else in the file is refused, not run."""
 
     def _serialize(self, message: Message) -> bytes:
-        return json.dumps([message.id, message.args[0], message.priority]).encode()
+        return _encode((message.id, message.args[0], message.priority))
 
     def _deserialize(self, data: bytes) -> Message:
-        task_id, order_id, priority = _read(data)
+        tasks = list[_Task]()
+        for line in data.split(b"\n"):
+            try:
+                tasks.append(_decode(line))
+            except msgspec.DecodeError as error:
+                _log.error("a task in the queue is not ours", extra={"facts": {"error": str(error)}})
+        if not tasks:
+            raise ValueError("no task of ours")
+        task_id, _, priority = tasks[0]
         return Message(
-            task_id, TASK, eta=None, retries=0, retry_delay=0, priority=priority, args=(order_id,), kwargs={},
-            on_complete=None, on_error=None,
+            task_id, TASK, eta=None, retries=0, retry_delay=0, priority=priority, kwargs={}, on_complete=None, on_error=None,
+            args=tuple(order_id for _, order_id, _ in tasks),
         )  # fmt: skip
 
 
@@ -160,7 +177,7 @@ class WorkQueue(SqliteHuey):  # type: ignore[misc]
 
     def put_all(self, order_ids: Sequence[str]) -> None:
         """Hands over ids, oldest first, in one transaction: what `put` does for each of them."""
-        self.storage.enqueue_all([json.dumps([order_id, order_id, None]).encode() for order_id in order_ids])
+        self.storage.enqueue_all([_encode((order_id, order_id, None)) for order_id in order_ids])
 
     def is_revoked(self, *_: object) -> bool:
         """Never: an order is cancelled in the journal. Huey would read its file for each task."""
@@ -173,8 +190,8 @@ class WorkQueue(SqliteHuey):  # type: ignore[misc]
         """The ids that no worker has taken yet."""
         ids: set[str] = set()
         for data in self.storage.enqueued_items():
-            with suppress(ValueError):  # a worker will refuse it
-                ids.add(_read(data)[1])
+            with suppress(msgspec.DecodeError):  # a worker will refuse it
+                ids.add(_decode(data)[1])
         return ids
 
     def depth(self) -> int:
@@ -230,17 +247,13 @@ def _stacks() -> str:
         return file.read().decode()
 
 
-def _read(data: bytes) -> tuple[str, str, float | None]:
-    """What a task says: task id, order id, priority. Raises ValueError for anything that is not ours."""
-    match json.loads(data):
-        case [str(task_id), str(order_id), None | int() | float() as priority]:
-            return task_id, order_id, priority
-    raise ValueError("a task that is not ours")
-
-
-def _task(work: Callable[[str], None]) -> Callable[[str], None]:
-    def run(order_id: str) -> None:
-        work(order_id)
+def _task(work: Callable[[str], None]) -> Callable[..., None]:
+    def run(*order_ids: str) -> None:
+        for order_id in order_ids:
+            try:
+                work(order_id)
+            except Exception:  # of one order: the others are not to wait for the sweeper
+                _log.exception("the work on an order broke off", extra={"facts": {"order": order_id}})
 
     return run
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Barrier, Event, Semaphore, get_ident
+from typing import Any
 
 import pytest
 
@@ -202,3 +203,25 @@ def test_as_many_workers_are_woken_as_are_of_use(
         queue.put_all([f"order-{number}" for number in range(40)])
         until(lambda: queue.depth() == 0)
     assert len(workers) == expected
+
+
+def test_where_one_worker_is_enough_it_gets_many_ids_at_once_and_no_one_of_them_spoils_the_others(path: Path) -> None:
+    done, tasks = list[str](), list[Any]()
+
+    def work(order_id: str) -> None:
+        if order_id == "bad":
+            raise ValueError(order_id)
+        done.append(order_id)
+
+    queue = WorkQueue(path, 4, work, SystemClock(), lambda: True)
+    queue.pre_execute()(tasks.append)
+    queue.put_all([f"order-{number}" for number in range(8)])
+    put_raw(path, b'["id", 5, null]\n{}')
+    queue.put_all(["bad", *(f"order-{number}" for number in range(8, 16))])
+    queue.begin()
+    try:
+        until(lambda: len(done) == 16)
+        assert done == [f"order-{number}" for number in range(16)]
+        assert len(tasks) <= 2  # of at most BLOCK ids each
+    finally:
+        queue.end(1.0)
