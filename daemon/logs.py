@@ -85,15 +85,17 @@ class _Json(logging.Formatter):
             "logger": record.name,
         }
         broke = {"exception": self.formatException(record.exc_info)} if record.exc_info else {}
-        return "\n".join(_json(known, event, facts, broke) for event, facts in _lines(record))
+        head = _encode(known)[:-1].decode()
+        return "\n".join(f"{head},{_rest(event, facts, broke)}" for event, facts in _lines(record))
 
 
-def _json(known: dict[str, Any], event: str, facts: dict[str, Any], broke: dict[str, str]) -> str:
-    line = known | {"event": event}
-    line |= {f"fact_{name}" if name in _OWN else name: value for name, value in facts.items()}
-    line |= broke
+def _rest(event: str, facts: dict[str, Any], broke: dict[str, str]) -> str:
+    """A line after what is known of every line: ASCII, whatever the facts are."""
+    if not facts.keys().isdisjoint(_OWN):
+        facts = {f"fact_{name}" if name in _OWN else name: value for name, value in facts.items()}
+    line = {"event": event, **facts, **broke}
     text = _encode(line).decode()
-    return text if text.isascii() else json.dumps(line, default=str)  # which escapes the rest
+    return (text if text.isascii() else json.dumps(line, default=str))[1:]  # which escapes the rest
 
 
 class _Text(logging.Formatter):

@@ -62,7 +62,7 @@ def format_amount(units: int, decimals: int) -> str:
 
 def format_price(amount_in: int, decimals_in: int, amount_out: int, decimals_out: int) -> str:
     """Whole tokens received per whole token given, to 12 significant digits (half-even). For people, not for decisions."""
-    ratio = _PRICE_DIGITS.divide(Decimal(amount_out).scaleb(-decimals_out), Decimal(amount_in).scaleb(-decimals_in))
+    ratio = _PRICE_DIGITS.divide(Decimal(amount_out), Decimal(amount_in)).scaleb(decimals_in - decimals_out)
     text = format(ratio, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 

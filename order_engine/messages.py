@@ -4,6 +4,7 @@ Base units become decimal strings here and nowhere else on the way out. Light on
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from order_engine.amounts import BPS, div_floor, format_amount, format_price
@@ -32,6 +33,7 @@ BALANCE = "oee.balance/1"
 FAULT = "oee.fault/1"
 
 
+@lru_cache(maxsize=1 << 12)  # the amounts of an order are told many times: by each of its events, to each who asks
 def amount(units: int | None, token: str) -> str | None:
     """Base units of a known token as text, or None."""
     return None if units is None else format_amount(units, TOKENS[token].decimals)
