@@ -158,9 +158,10 @@ class Ledger:
                 "fee_token, network_fee, error_code, error, fills) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [_row(instruction, landed) for instruction, landed in block.landed],
             )
-            self._db.executemany(
+            gone = set(block.left)
+            self._db.executemany(  # what comes and goes in one block is never there
                 "INSERT OR IGNORE INTO mempool (signature, wire, lands_at) VALUES (?, ?, ?)",
-                [(transaction.signature, transaction.wire, lands_at) for transaction, lands_at in block.arrived],
+                [(each.signature, each.wire, lands_at) for each, lands_at in block.arrived if each.signature not in gone],
             )
             self._db.executemany("DELETE FROM mempool WHERE signature = ?", [(signature,) for signature in block.left])
         except sqlite3.Error:
