@@ -6,8 +6,8 @@ much for the whole amount, nothing is left to be found. Else the blocks on the w
 plan and its proof alike. Circles are found once per block of the chain and run by any plan that passes by and gains by it:
 exact-in through pools that are used again on the way, exact-out only through others, because there each pool is used once.
 
-What cannot be worth half of what sending costs is not searched for, nor are more swaps made for it: of plans that are as good, the one
-with the fewest legs is taken, and none is worse than the best single swap. And an order that moves pools far is given a few plans to
+What cannot be worth half of what sending costs is not searched for, nor are more swaps made for it: of plans that are as good, the
+one with the fewest legs is taken, and none is worse than the best single swap. An order that moves pools far is given a few plans to
 choose from and no more, so that its answer takes milliseconds; what may be left to be found is stated in the proof.
 """
 
@@ -126,7 +126,7 @@ class _Search:
         return self.searched(plans, rest)
 
     def with_fewer_legs(self, legs: int, most: float, prices: Iterable[dict[str, int]] = ()) -> Found | None:
-        """The plan with the fewest legs, fewer than `legs`, that leaves a trifle of `most`; proven by these prices, or those at rest."""
+        """The plan with the fewest legs, below `legs`, that leaves a trifle of `most`. Proven by `prices`, or those at rest."""
         for fewer in range(1, min(legs, self.terms.max_hops + 1)):
             plan = self.swap if fewer == 1 else self.along_walk(fewer, most)
             if plan is not None and self.is_trifle(self.result(plan), most):
