@@ -7,8 +7,8 @@ plan and its proof alike. Circles are found once per block of the chain and run 
 exact-in through pools that are used again on the way, exact-out only through others, because there each pool is used once.
 
 What cannot be worth half of what sending costs is not searched for, nor are more swaps made for it: of plans that are as good, the
-one with the fewest legs is taken, and none is worse than the best single swap. An order that moves pools far is given a few plans to
-choose from and no more, so that its answer takes milliseconds; what may be left to be found is stated in the proof.
+one with the fewest legs is taken, and none is worse than the best single swap. An order that moves pools far is given a few plans
+to choose from and no more, so that its answer takes milliseconds; what may be left to be found is stated in the proof.
 """
 
 import threading
