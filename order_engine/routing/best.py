@@ -120,7 +120,9 @@ class _Search:
                 if plan is not None and proof is not None and self.is_trifle(self.result(plan), self.about(walk.paid)):
                     return Found(plan, proof)
                 if (other := self.along(walk.ways)) is not None:
-                    if self.is_best(other, walk) and (plan is None or self.is_more(self.result(other), self.result(plan))):
+                    if self.is_best(other, walk) and (
+                        plan is None or self.is_more(self.result(other), self.result(plan))
+                    ):
                         return self.proven_after(other, walk, rest)
                     plans.append(other)
         return self.searched(plans, rest)

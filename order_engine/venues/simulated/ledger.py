@@ -161,7 +161,11 @@ class Ledger:
             gone = set(block.left)
             self._db.executemany(  # what comes and goes in one block is never there
                 "INSERT OR IGNORE INTO mempool (signature, wire, lands_at) VALUES (?, ?, ?)",
-                [(each.signature, each.wire, lands_at) for each, lands_at in block.arrived if each.signature not in gone],
+                [
+                    (each.signature, each.wire, lands_at)
+                    for each, lands_at in block.arrived
+                    if each.signature not in gone
+                ],
             )
             self._db.executemany("DELETE FROM mempool WHERE signature = ?", [(signature,) for signature in block.left])
         except sqlite3.Error:
