@@ -87,6 +87,10 @@ class Hub:
             if not readers:
                 del self._readers[key]
 
+    def standing(self) -> list[str]:
+        """How far each reader has come that hears of events as they are committed."""
+        return sorted(reader.standing for reader in set().union(*self._readers.values()))
+
     async def page(self, since: int, key: str) -> list[Line]:
         """Up to PAGE events of the log after `since`, read and encoded in another thread."""
         return await self._loop.run_in_executor(self._reading, self._page, since, key)
@@ -131,6 +135,12 @@ class Reader:
     def subscriptions(self) -> int:
         """How many there are."""
         return len(self._subscriptions)
+
+    @property
+    def standing(self) -> str:
+        """How far it has come with each subscription, what it has still to send, and what it dropped."""
+        each = [f"{s.key} {'live' if s.live else 'log'} at {s.position}" for s in self._subscriptions.values()]
+        return f"{', '.join(each)}; queue {len(self._queue)}, behind {len(self._behind)}, dropped {self._dropped}"
 
     def subscribe(self, key: str, since: int) -> None:
         """Adds an order, or everything, from after `since`. A second time replaces the first."""

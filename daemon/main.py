@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 from uvicorn import Config, Server
 
-from daemon import logs
+from daemon import logs, standing
 from daemon.app import build
 from daemon.gate import Gate
 from daemon.live import Hub
@@ -123,6 +123,7 @@ async def _serve(
     record = _record(url, files.home)
     counts = Counts()
     hub = Hub(engine, counts, loop)
+    loop.add_signal_handler(signal.SIGUSR1, standing.tell, loop, hub)
     engine.start()
     server = _server(build(Service(engine, hub, counts, record), token=files.token, port=port))
     await server.startup(sockets=[listening])

@@ -7,9 +7,7 @@ writes the file would run code), its signal handlers (we are not in the main thr
 for each task, its look for a revocation before each, and its one task at a time where one worker does them all.
 """
 
-import faulthandler
 import logging
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -25,6 +23,7 @@ from huey.serializer import Serializer
 from huey.storage import SqliteStorage
 
 from order_engine.clock import Clock
+from order_engine.stacks import thread_stacks
 
 TASK = f"{__name__}.work"  # Huey names a task after its module and function
 HEALTH_CHECK_S = 0.5  # so that a worker that died is replaced within a second
@@ -232,19 +231,11 @@ class WorkQueue(SqliteHuey):  # type: ignore[misc]
         while not self._stopping.wait(HEALTH_CHECK_S):
             hanging = set(self.hanging())
             if hanging - known:
-                _log.critical("a worker hangs", extra={"facts": {"orders": sorted(hanging), "stacks": _stacks()}})
+                _log.critical("a worker hangs", extra={"facts": {"orders": sorted(hanging), "stacks": thread_stacks()}})
             known = hanging
             if self.alive() < self.workers:
                 _log.warning("a worker died and is replaced", extra={"facts": {"alive": self.alive()}})
                 self._consumer.check_worker_health()
-
-
-def _stacks() -> str:
-    """Where every thread stands: files, lines and functions, no values."""
-    with tempfile.TemporaryFile() as file:
-        faulthandler.dump_traceback(file, all_threads=True)
-        file.seek(0)
-        return file.read().decode()
 
 
 def _task(work: Callable[[str], None]) -> Callable[..., None]:

@@ -113,6 +113,21 @@ class RunningDaemon:
         self.settle()
         return self.seq()
 
+    def standing(self) -> dict[str, Any]:
+        """What everything in it is doing, from its log."""
+        self.process.send_signal(signal.SIGUSR1)
+        told = list[dict[str, Any]]()
+
+        def is_told() -> bool:
+            lines = self.home.log_file.read_text().splitlines(keepends=True)
+            told[:] = [
+                json.loads(line) for line in lines if '"where everything stands"' in line and line.endswith("\n")
+            ]
+            return bool(told)
+
+        until(is_told, "a line about where everything stands")
+        return told[-1]
+
     def settle(self) -> None:
         """Returns when no order is open."""
         until(lambda: self.get("/api/status")["open"] == 0, "every order's end")

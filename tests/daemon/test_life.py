@@ -207,6 +207,27 @@ def test_it_is_ready_within_a_second(start_daemon: Start) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system lets nobody choose a core")
+def test_asked_by_a_signal_it_writes_down_what_it_is_doing_and_goes_on(start_daemon: Start) -> None:
+    daemon = start_daemon()
+    order_id = daemon.submit()
+    daemon.settle()
+    with daemon.socket("/ws") as socket:
+        socket.send(json.dumps({"type": "subscribe", "orderId": "*"}))
+        socket.recv(10)
+        socket.send(json.dumps({"type": "ping"}))
+        assert json.loads(socket.recv(10)) == {"type": "pong"}
+        until(lambda: bool(daemon.standing()["readers"]), "a reader that hears of events")
+        told = daemon.standing()
+        assert told["readers"] == [f"* live at {told['seq']}; queue 0, behind 0, dropped None"]
+        assert [task for task in told["tasks"] if "Reader.run" in task and "Event.wait" in task]
+        for thread in ("settlement.py", "journal.py", "chain.py"):
+            assert thread in told["threads"]
+        assert order_id not in json.dumps(told)
+        assert daemon.token not in json.dumps(told)
+        daemon.submit()
+        assert json.loads(socket.recv(10))["status"] == "pending"
+
+
 def test_every_thread_of_a_daemon_stays_on_the_same_core(daemon: RunningDaemon) -> None:
     threads = [int(entry.name) for entry in Path(f"/proc/{daemon.pid}/task").iterdir()]
     cores = {frozenset(os.sched_getaffinity(thread)) for thread in threads}

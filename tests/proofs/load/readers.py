@@ -168,7 +168,9 @@ def _one_run(
                     wanted -= 1
                     heard_ms = CLOCK.steady_ms()
             if CLOCK.steady_ms() - heard_ms > SILENT_MS:
-                silent = [f"nothing came after event {last} on connection {connections}, the log is at {daemon.seq()}"]
+                told = daemon.standing()
+                where = {name: told[name] for name in ("seq", "readers", "tasks", "threads")}
+                silent = [f"nothing came after event {last} on connection {connections}; the daemon stands so: {where}"]
         reader.abandon()
     return connections, len(read), lags, [*silent, *gaps(read, start)]
 
