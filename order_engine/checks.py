@@ -72,8 +72,8 @@ def _leads(start: str, goal: str, venues: Sequence[Venue]) -> bool:
     return goal in reached
 
 
-def check_funds(needed: Amounts, free: Amounts) -> None:
-    """Raises Refused when the wallet has less free of a token than `needed`."""
+def check_funds(needed: Amounts, free: Amounts, field: str = "amount") -> None:
+    """Raises Refused, for this field of the order, when the wallet has less free of a token than `needed`."""
     for token, units in needed.items():
         if units > free.get(token, 0):
             has, wants = (format_amount(n, TOKENS[token].decimals) for n in (free.get(token, 0), units))
@@ -81,6 +81,6 @@ def check_funds(needed: Amounts, free: Amounts) -> None:
                 f"The wallet has {has} {token} free, the order needs {wants}"
                 f"{' with its network fees' if token == NATIVE else ''}. Nothing was sent.",
                 code="insufficient_balance",
-                field="amount",
+                field=field,
                 hint="See what is free and what open orders hold: oee balances",
             )

@@ -239,7 +239,10 @@ class Engine:
             self._pace.check()
             check_capacity(len(self._wallet), self.settings.max_open_orders)
             self._room.check()
-            self._wallet.hold(order_id, request.input_token, request.amount_in if ceiling is None else ceiling)
+            if ceiling is None:
+                self._wallet.hold(order_id, request.input_token, request.amount_in)
+            else:
+                self._wallet.hold(order_id, request.input_token, ceiling, field="receive")
             self._pace.note()
             if key is not None:
                 self._coming[key] = answer

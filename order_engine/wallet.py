@@ -23,17 +23,19 @@ class Wallet:
         self._holds: dict[str, dict[str, int]] = {}  # order id -> token -> base units
         self._held: dict[str, int] = {}  # the sum of the above, per token
 
-    def hold(self, order_id: str, token: str, most_in: int, *, checked: bool = True) -> None:
+    def hold(self, order_id: str, token: str, most_in: int, *, checked: bool = True, field: str = "amount") -> None:
         """Sets aside what the order may take: so much of its input, and network fees. Raises Refused, and holds nothing, when
         that is not free.
 
-        `checked=False` is for orders that were accepted before: their hold is a fact.
+        `checked=False` is for orders that were accepted before: their hold is a fact. `field` is the one of the order that asks
+        for it.
         """
         needed = needs(token, most_in, self._attempts, self._network_fee)
         with self._lock:
             if checked:
                 balances = self._chain.balances()  # under the lock: or a hold may go, unseen, with what it was for
-                check_funds(needed, {token: balances.get(token, 0) - self._held.get(token, 0) for token in needed})
+                free = {token: balances.get(token, 0) - self._held.get(token, 0) for token in needed}
+                check_funds(needed, free, field)
             self._holds[order_id] = needed
             for token, units in needed.items():
                 self._held[token] = self._held.get(token, 0) + units
