@@ -1,5 +1,6 @@
 """What the engine asks is answered as well as by the slow search, and with a proof that anybody can check."""
 
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -12,6 +13,7 @@ from order_engine.routes import Exact, NoPlan, Plan, Terms
 from order_engine.routing.best import Found, best_plan
 from order_engine.routing.certificate import Receipt, certify, verify
 from order_engine.routing.hops import route_in, route_out
+from order_engine.routing.receipts import pack, unpack
 from order_engine.venues.pool import SwapRefused
 from order_engine.venues.simulated.instruction import Instruction
 from order_engine.venues.simulated.swaps import run
@@ -250,3 +252,29 @@ def test_fewer_hops_than_usual_are_kept_to(hops: int) -> None:
             assert verify(Receipt(found.plan, found.proof, pools.listings)) == []
             direct = {leg.token_in for leg in found.plan.legs if leg.token_out == token_out}
             assert hops > 1 or token_in in direct
+
+
+def test_packed_pools_are_the_same_however_many_of_them_were_packed_before() -> None:
+    world = chain()
+    for _ in range(20):
+        listings = world.snapshot().listings
+        assert unpack(pack(listings)) == listings
+        world.make_block()
+    listings = world.snapshot().listings
+    assert pack(listings[:3]) + pack(listings[3:])[len(pack(())) :] == pack(listings)
+
+
+def test_pools_packed_by_the_first_version_are_read_and_other_bytes_are_refused() -> None:
+    listings = chain().snapshot().listings
+    assert unpack(zlib.compress(msgspec.json.encode(listings), 1)) == listings
+    packed = pack(listings)
+    for damaged in (
+        packed[:-1],
+        packed + b"\0",
+        packed[:9] + b"\xff" + packed[10:],
+        b"",
+        b"oee3",
+        zlib.compress(b"{}"),
+    ):
+        with pytest.raises(ValueError, match="these are no pools"):
+            unpack(damaged)
