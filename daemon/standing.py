@@ -1,6 +1,7 @@
 """What everything in the daemon is doing at this moment, for the log: `kill -USR1 PID` asks for it, and nothing else changes.
 
-For the day on which something stands still and nobody knows why. Places in the code only, no values: what is logged may be shown.
+For the day on which something stands still and nobody knows why. Only places in the code and numbers of events: the line may be
+shown to anybody.
 """
 
 import asyncio

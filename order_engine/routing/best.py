@@ -88,7 +88,7 @@ class _Search:
         found = self.sought()
         if isinstance(found, NoPlan) or found.plan is self.swap:
             return found
-        plan, prices = found.plan, [found.proof.prices]
+        plan, prices = found.plan, found.proof.prices
         return self.with_fewer_legs(max(len(plan.legs), 2), self.result(plan), prices) or found
 
     def sought(self) -> Found | NoPlan:
@@ -127,13 +127,14 @@ class _Search:
                     plans.append(other)
         return self.searched(plans, rest)
 
-    def with_fewer_legs(self, legs: int, most: float, prices: Iterable[dict[str, int]] = ()) -> Found | None:
+    def with_fewer_legs(self, legs: int, most: float, prices: dict[str, int] | None = None) -> Found | None:
         """The plan with the fewest legs, below `legs`, that leaves a trifle of `most`. Proven by `prices`, or those at rest."""
         for fewer in range(1, min(legs, self.terms.max_hops + 1)):
             plan = self.swap if fewer == 1 else self.along_walk(fewer, most)
             if plan is not None and self.is_trifle(self.result(plan), most):
-                there = [Priced({}, each, self.market.edges(each), False) for each in prices]
-                return Found(plan, self.proof(plan, [*there, self.market.rest(self.token_out)]))
+                if prices is None:
+                    return Found(plan, self.proof(plan, [self.market.rest(self.token_out)]))
+                return Found(plan, self.proof(plan, [Priced({}, prices, self.market.edges(prices), circles=False)]))
         return None
 
     @cached_property
