@@ -371,8 +371,8 @@ class Engine:
         for entry in reversed(self._journal.events(0, EVENTS_OF_AN_ORDER, order_id)):
             event, ask = entry.event, entry.request.ask
             if isinstance(event, Building) and event.proof is not None:
-                packed = self._journal.market(event.proof.digest)
-                if packed is not None:
+                packed = self._journal.pools(event.proof.digest)
+                if packed:
                     plan = plan_of(ask, (event.quoted_in or 0, event.quoted_out), event.legs, event.proof)
                     return Receipt(plan, event.proof, unpack(packed))
         raise NotFound(

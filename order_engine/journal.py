@@ -43,7 +43,9 @@ _INSERT = """INSERT INTO orders (id, client_order_id, status, version, epoch, de
 _UPDATE = "UPDATE orders SET status = ?, version = ?, epoch = ?, dex = ?, state = ? WHERE id = ? AND version = ?"
 _VERSION = "SELECT version FROM orders WHERE id = ?"
 _EVENT = "INSERT INTO events (seq, order_id, version, at, facts, sum) VALUES (?, ?, ?, ?, ?, ?)"
-_MARKET = "INSERT OR IGNORE INTO markets (digest, height, states) VALUES (?, ?, ?)"
+_SNAPSHOT = "INSERT OR IGNORE INTO snapshots (digest, height, pools) VALUES (?, ?, ?)"
+_POOL = "INSERT INTO pool_states (packed) VALUES (?)"
+_ID_BYTES = 8
 _TOGETHER = 32
 _EVENTS = _EVENT + ", (?, ?, ?, ?, ?, ?)" * (_TOGETHER - 1)  # one call for many rows: each call hands the GIL round
 _LOG = "SELECT e.seq, e.order_id, e.facts, o.state FROM events e JOIN orders o ON o.id = e.order_id"
@@ -84,11 +86,11 @@ Then = Callable[[Recorded | Exception], None]  # in the journal's thread: what w
 
 
 class Kept(NamedTuple):
-    """The pools that the proof in an event speaks of. `pack` makes bytes of them, in the journal's thread, if they are new."""
+    """The pools that the proof in an event speaks of. `pack` makes bytes of each, in the journal's thread, if they are new."""
 
     digest: str
     height: int
-    pack: Callable[[], bytes]
+    pack: Callable[[], Sequence[bytes]]
 
 
 class Write:
@@ -124,7 +126,8 @@ class _Changes:
         self.before: dict[str, int] = {}  # of each order: the version that is in its row until it moves
         self.newest: dict[str, Order] = {}  # of each that moves
         self.events: list[tuple[object, ...]] = []
-        self.markets: dict[str, Kept] = {}  # by digest: pools that this batch keeps
+        self.kept: dict[str, Kept] = {}  # by digest: pools that this batch keeps
+        self.pools: dict[bytes, int] = {}  # of the last of them: where each is
 
     def version(self, order_id: str) -> int | None:
         """What an order has come to; None for one that was not touched."""
@@ -156,9 +159,8 @@ class Journal:
             str, Order
         ] = {}  # those that this process has written and that are not final, as they are on disk
         self._inbox: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
-        self._last_market = (
-            ""  # the digest of the pools that were kept last: many orders in a row are routed on the same
-        )
+        self._kept = ""  # the digest of the pools that were kept last: many orders in a row are routed on the same
+        self._pools: dict[bytes, int] = {}  # and where each of them is: most are the same in the next block
         self.commits = 0
         self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self._thread.start()
@@ -269,7 +271,8 @@ class Journal:
             return self._stop(f"a commit to {self._path} failed ({error}); what is on disk is unknown", batch)
         failpoint("after-commit", recorded)
         self._seq = seq
-        self._last_market = next(reversed(changes.markets), self._last_market)
+        if changes.kept:
+            self._kept, self._pools = next(reversed(changes.kept)), changes.pools
         self.commits += 1
         for each in recorded:
             if each.order.status.final:
@@ -315,8 +318,8 @@ class Journal:
             changes.newest[order_id] = order
         facts = _encode(event)
         changes.events.append((seq, order_id, order.version, event.at, facts.decode(), integrity.sum_of(facts)))
-        if write.kept is not None and write.kept.digest != self._last_market:
-            changes.markets[write.kept.digest] = write.kept
+        if write.kept is not None and write.kept.digest != self._kept:
+            changes.kept[write.kept.digest] = write.kept
         write.stored, write.before = True, None
         return Recorded(seq, event, order)
 
@@ -347,8 +350,18 @@ class Journal:
         for at in range(0, whole, _TOGETHER):
             self._db.execute(_EVENTS, [value for row in changes.events[at : at + _TOGETHER] for value in row])
         self._db.executemany(_EVENT, changes.events[whole:])
-        self._db.executemany(_MARKET, [(*kept[:2], kept.pack()) for kept in changes.markets.values()])
+        for kept in changes.kept.values():
+            known = self._pools | changes.pools
+            changes.pools = {packed: known.get(packed) or self._keep(packed) for packed in kept.pack()}
+            places = b"".join(place.to_bytes(_ID_BYTES, "big") for place in changes.pools.values())
+            self._db.execute(_SNAPSHOT, (kept.digest, kept.height, places))
         return True
+
+    def _keep(self, packed: bytes) -> int:
+        """Where a pool is from now on."""
+        place = self._db.execute(_POOL, (packed,)).lastrowid
+        assert place is not None
+        return place
 
     def _row(self, order: Order, before: int) -> tuple[object, ...]:
         state = _encode(order).decode()
@@ -424,10 +437,15 @@ class Journal:
             )
         return [LogEntry(seq, order_id, _order(state).request, _event(facts)) for seq, order_id, facts, state in rows]
 
-    def market(self, digest: str) -> bytes | None:
-        """The pools with this digest, as they were packed, or None."""
-        rows = self._read("SELECT states FROM markets WHERE digest = ?", (digest,))
-        return bytes(rows[0][0]) if rows else None
+    def pools(self, digest: str) -> list[bytes]:
+        """The pools with this digest, as they were packed; none where nobody kept them."""
+        rows = self._read("SELECT pools FROM snapshots WHERE digest = ?", (digest,))
+        if not rows:  # of before: all in one
+            return [bytes(packed) for (packed,) in self._read("SELECT states FROM markets WHERE digest = ?", (digest,))]
+        places = [int.from_bytes(rows[0][0][at : at + _ID_BYTES], "big") for at in range(0, len(rows[0][0]), _ID_BYTES)]
+        wanted = ", ".join("?" * len(places))
+        found = dict(self._read(f"SELECT id, packed FROM pool_states WHERE id IN ({wanted})", places))  # noqa: S608
+        return [found[place] for place in places if place in found]
 
     def seq_before(self, at_ms: int) -> int:
         """The number of the last event that is older than this wall time; 0 when there is none."""

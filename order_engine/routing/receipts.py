@@ -5,7 +5,7 @@ exactly; the states of the pools are those of the on-chain programs' models, und
 """
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -22,44 +22,29 @@ BYTES_MAX = 32 * 1024**2
 
 _encode = msgspec.json.Encoder().encode
 _listings = msgspec.json.Decoder(tuple[Listing, ...]).decode
-_listing = msgspec.json.Decoder(Listing).decode
-
-_SEGMENTS, _LENGTH = b"oee2", 4  # what packed pools begin with, and the bytes that say how long each of them is
 
 
-def pack(listings: Iterable[Listing]) -> bytes:
-    """Pools in few bytes. Those that have not changed since they were packed last are not packed again."""
-    return b"".join([_SEGMENTS, *(_segment(listing) for listing in listings)])
+def pack(listings: Iterable[Listing]) -> list[bytes]:
+    """Each pool in few bytes. One that has not changed since it was packed last is not packed again."""
+    return [_packed_pool(listing) for listing in listings]
 
 
-def _segment(listing: Listing) -> bytes:
-    key = listing[:4]
-    known = _packed.get(key)
+def _packed_pool(listing: Listing) -> bytes:
+    known = _packed.get(listing[:4])
     if known is None or known[0] is not listing.state:
-        pressed = zlib.compress(_encode(listing), 1)
-        known = _packed[key] = listing.state, len(pressed).to_bytes(_LENGTH, "big") + pressed
+        known = _packed[listing[:4]] = listing.state, zlib.compress(_encode((listing,)), 1)
     return known[1]
 
 
-_packed: dict[tuple[str, str, str, str], tuple[AnyPool, bytes]] = {}  # as it was last, by venue, pool and tokens
+_packed: dict[tuple[str, str, str, str], tuple[AnyPool, bytes]] = {}  # as it was last, by venue, address and tokens
 
 
-def unpack(packed: bytes) -> tuple[Listing, ...]:
+def unpack(packed: Iterable[bytes]) -> tuple[Listing, ...]:
     """The pools of `pack`. Raises ValueError for other bytes."""
     try:
-        if not packed.startswith(_SEGMENTS):  # of the first version, which packed all in one piece
-            return _listings(zlib.decompress(packed))
-        return tuple(_listing(zlib.decompress(segment)) for segment in _segments(packed))
+        return tuple(listing for each in packed for listing in _listings(zlib.decompress(each)))
     except (zlib.error, msgspec.MsgspecError) as error:
         raise ValueError(f"these are no pools: {error}") from error
-
-
-def _segments(packed: bytes) -> Iterator[bytes]:
-    at = len(_SEGMENTS)
-    while at < len(packed):
-        start = at + _LENGTH
-        at = start + int.from_bytes(packed[at:start], "big")
-        yield packed[start:at]
 
 
 def receipt_record(receipt: Receipt) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from msgspec.json import encode
 from msgspec.structs import replace
 
 from order_engine.assembly import assemble
@@ -306,9 +308,41 @@ def test_the_receipt_of_a_route_holds_and_is_the_same_after_a_restart(tmp_path: 
 
 def test_the_pools_that_many_receipts_speak_of_are_kept_once(home: Home) -> None:
     orders = stopped_in_flight(home, *[a_request(routing="best", amount_in=n * SOL) for n in range(1, 13)])
-    assert rows(home.journal, "SELECT count(*) FROM markets") == [(1,)]
+    assert rows(home.journal, "SELECT count(*) FROM snapshots") == [(1,)]
     with an_engine(home.data_dir.parent) as engine:
         assert all(verify(engine.receipt(order.order_id)) == [] for order in orders)
+
+
+def test_a_pool_that_stays_the_same_is_kept_once_for_many_blocks_and_over_batches(tmp_path: Path) -> None:
+    home = Home.at(tmp_path)
+    with an_engine(tmp_path) as engine:
+        ids = [ended(engine, a_request(routing="best", amount_in=n * SOL)).order_id for n in range(1, 13)]
+        kept = [engine.receipt(order_id) for order_id in ids]
+        pools = len(engine.pools())
+    with an_engine(tmp_path) as again:
+        assert [again.receipt(order_id) for order_id in ids] == kept
+        assert all(verify(receipt) == [] for receipt in kept)
+    blocks = {receipt.proof.digest for receipt in kept}
+    states = {(listing.pool, encode(listing)) for receipt in kept for listing in receipt.states}
+    assert rows(home.journal, "SELECT count(*) FROM snapshots") == [(len(blocks),)]
+    assert rows(home.journal, "SELECT count(*) FROM pool_states") == [(len(states),)]
+    assert len(blocks) > 6
+    assert len(states) < len(blocks) * pools // 2
+
+
+def test_pools_that_the_version_before_kept_are_still_read(tmp_path: Path) -> None:
+    home = Home.at(tmp_path)
+    with an_engine(tmp_path) as engine:
+        order = ended(engine, a_request(routing="best"))
+        receipt = engine.receipt(order.order_id)
+    with closing(sqlite3.connect(home.journal, isolation_level=None)) as db:
+        packed = zlib.compress(encode(receipt.states), 1)
+        db.execute("INSERT INTO markets VALUES (?, ?, ?)", (receipt.proof.digest, receipt.proof.height, packed))
+        for table in ("snapshots", "pool_states"):
+            db.execute(f"DROP TABLE {table}")
+        db.execute("PRAGMA user_version = 3")
+    with an_engine(tmp_path) as engine:
+        assert engine.receipt(order.order_id) == receipt
 
 
 def test_an_order_over_a_single_pool_has_no_receipt(engine: Engine) -> None:
@@ -350,7 +384,8 @@ def written_before(path: Path) -> None:
         for seq, facts in db.execute("SELECT seq, facts FROM events").fetchall():
             text = json.dumps(as_before(json.loads(facts)))
             db.execute("UPDATE events SET facts = ?, sum = ? WHERE seq = ?", (text, sum_of(text.encode()), seq))
-        db.execute("DROP TABLE markets")
+        for table in ("markets", "snapshots", "pool_states"):
+            db.execute(f"DROP TABLE {table}")
         db.execute("PRAGMA user_version = 2")
 
 
