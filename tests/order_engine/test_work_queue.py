@@ -213,7 +213,7 @@ def test_where_one_worker_is_enough_it_gets_many_ids_at_once_and_no_one_of_them_
             raise ValueError(order_id)
         done.append(order_id)
 
-    queue = WorkQueue(path, 4, work, SystemClock(), lambda: True)
+    queue = WorkQueue(path, 1, work, SystemClock(), lambda: True)
     queue.pre_execute()(tasks.append)
     queue.put_all([f"order-{number}" for number in range(8)])
     put_raw(path, b'["id", 5, null]\n{}')
