@@ -2,7 +2,8 @@
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -219,31 +220,32 @@ def test_a_large_body_is_refused_with_an_answer_and_the_connection_goes_on(daemo
         assert answer(wire).status == 202
 
 
-def _silent_after(daemon: RunningDaemon, sent: bytes) -> Wire:
-    """What comes, at last, when a client stops in the middle. The deadline under test is 5 s."""
-    return exchange(daemon.port, sent, timeout_s=9)
+def test_clients_that_stop_are_cut_off_and_a_body_that_does_not_come_is_answered(daemon: RunningDaemon) -> None:
+    begun = {  # all at once: each has a deadline of 5 s
+        "nothing": b"",
+        "half a head": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ",
+        "an empty line": b"\r\n",
+        "half a body of a request that was refused": _post(daemon, {"Host": "evil", "Content-Length": "60000"}),
+    }
+    with ThreadPoolExecutor(len(begun) + 1) as clients:
+        half_a_body = _post(daemon, {"Content-Length": str(len(BODY) + 1)})
+        answered = clients.submit(exchange, daemon.port, half_a_body, timeout_s=9)
+        ends = {name: clients.submit(_until_the_end, daemon, sent) for name, sent in begun.items()}
+        for name, end in ends.items():
+            assert end.result(), name
+        _expect(answered.result(), 408, "too_slow")
 
 
-@pytest.mark.parametrize(
-    "begin",
-    [
-        lambda d: b"",
-        lambda d: b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ",
-        lambda d: b"\r\n",
-        lambda d: _post(d, {"Host": "evil", "Content-Length": "60000"}),
-    ],
-    ids=["nothing", "half a head", "an empty line", "half a body of a request that was refused"],
-)
-def test_a_client_that_stops_is_cut_off(daemon: RunningDaemon, begin: Callable[[RunningDaemon], bytes]) -> None:
+def _until_the_end(daemon: RunningDaemon, sent: bytes) -> bool:
+    """Sends so much and no more, and reads until the daemon ends the connection; False when it does not."""
     with socket.create_connection(("127.0.0.1", daemon.port), timeout=9) as wire:
-        wire.sendall(begin(daemon))
-        while wire.recv(65_536):
-            pass  # the answer to what there was, if it was enough for one; then the end
-
-
-def test_a_body_that_does_not_come_is_answered(daemon: RunningDaemon) -> None:
-    sent = _post(daemon, {"Content-Length": str(len(BODY) + 1)})
-    _expect(_silent_after(daemon, sent), 408, "too_slow")
+        wire.sendall(sent)
+        try:
+            while wire.recv(65_536):
+                pass  # the answer to what there was, if it was enough for one; then the end
+        except TimeoutError:
+            return False
+    return True
 
 
 def _many(daemon: RunningDaemon, count: int, sent: bytes) -> Iterator[socket.socket]:
