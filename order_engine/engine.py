@@ -26,6 +26,7 @@ from order_engine.halt import Halt
 from order_engine.journal import Journal, Superseded
 from order_engine.journal import OrderQuery as OrderQuery
 from order_engine.lifecycle import IllegalStep
+from order_engine.lookout import Lookout
 from order_engine.messages import Record
 from order_engine.orders import Order, OrderRequest, Status
 from order_engine.pace import MINUTE_MS, Pace
@@ -121,6 +122,7 @@ class Engine:
         self._start_chain = start_chain
         self._stop_chain = stop_chain
         self._sweeper = Sweeper(journal, queue, hands)
+        self._lookout = Lookout(chain, clock, lambda: not self._tally.open)
         self._pace = Pace(settings.max_orders_per_minute, clock, self._accepted_lately())
         self._accepting = threading.Lock()  # between the check for room, or for a key, and the taking of it
         self._coming: dict[str, Future[Submission]] = {}  # by client order id: their commit is under way
@@ -148,6 +150,7 @@ class Engine:
         self._queue.begin()
         resumed = requeue_missing(self._journal, self._queue, self._hands)
         self._sweeper.start()
+        self._lookout.start()
         _log.info("engine started", extra={"facts": {"resumed": resumed, "seq": self._journal.last_seq()}})
 
     def _count_today(self, last_seq: int) -> None:
@@ -177,6 +180,7 @@ class Engine:
     def close(self) -> None:
         """Stops everything and closes the files. Call `drain` first, unless a crash is to be played."""
         self._sweeper.stop()
+        self._lookout.stop()
         self._settlement.stop()
         self._closing.set()
         if self._counting.is_alive():
@@ -191,11 +195,13 @@ class Engine:
             self._tally.count(each)
             if each.order.status.final:
                 self._wallet.release(each.order.order_id)
-        new = [each.order.order_id for each in recorded if each.order.version == 1]
+        new = [each.order for each in recorded if each.order.version == 1]
         if new:
-            self._queue.put_all(new)  # if this fails, the sweeper finds the orders
+            self._queue.put_all([order.order_id for order in new])  # if this fails, the sweeper finds the orders
             failpoint("after-enqueue")
+            self._lookout.expect(new[-1].request)
         if self._moving() == 0:
+            self._lookout.wake()
             with self._all_settled:
                 self._all_settled.notify_all()
 
