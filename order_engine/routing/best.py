@@ -108,7 +108,7 @@ class _Search:
         if plan is not None and self.is_small(plan, first.paid, rest):
             return Found(plan, self.proof(plan, [rest]))
         proof = self.proof(plan, [rest]) if plan is not None and terms.plan_cost else None
-        if plan is not None and proof is not None and self.is_trifle(self.result(plan), proof.bound):
+        if plan is not None and proof is not None and self.is_done(plan, proof.bound):
             return Found(plan, proof)
         plans = [plan] if plan is not None else []
         if rest.circles:
@@ -117,7 +117,7 @@ class _Search:
             into = float(self.amount) if self.exact_in else self.amount / first.paid
             walk = best_walk(market.onward, market.seen, self.token_in, self.token_out, into, terms, self.swaps)
             if walk is not None and walk.ways != first.ways:
-                if plan is not None and proof is not None and self.is_trifle(self.result(plan), self.about(walk.paid)):
+                if plan is not None and proof is not None and self.is_done(plan, self.about(walk.paid)):
                     return Found(plan, proof)
                 if (other := self.along(walk.ways)) is not None:
                     if self.is_best(other, walk) and (
@@ -131,7 +131,7 @@ class _Search:
         """The plan with the fewest legs, below `legs`, that leaves a trifle of `most`. Proven by `prices`, or those at rest."""
         for fewer in range(1, min(legs, self.terms.max_hops + 1)):
             plan = self.swap if fewer == 1 else self.along_walk(fewer, most)
-            if plan is not None and self.is_trifle(self.result(plan), most):
+            if plan is not None and self.is_done(plan, most):
                 if prices is None:
                     return Found(plan, self.proof(plan, [self.market.rest(self.token_out)]))
                 return Found(plan, self.proof(plan, [Priced({}, prices, self.market.edges(prices), circles=False)]))
@@ -167,6 +167,10 @@ class _Search:
     def is_trifle(self, result: float, most: float) -> bool:
         """Whether it would gain less than half of what sending a plan costs to get (exact-out: to take) `most` instead."""
         return 2 * (most - result if self.exact_in else result - most) <= self.terms.plan_cost
+
+    def is_done(self, plan: Plan, most: float) -> bool:
+        """Whether it leaves a trifle of `most`. Where legs cost something, several may be too many: that is for the search."""
+        return (len(plan.legs) == 1 or not self.terms.leg_cost) and self.is_trifle(self.result(plan), most)
 
     def is_more(self, result: float, other: float) -> bool:
         """Whether it is the better of two results."""
