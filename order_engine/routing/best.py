@@ -253,7 +253,9 @@ class _Search:
         try:
             solution = chain.solve(self.amount, self.exact_in)
             plans = self.plans(chain, known, rest.circles)
-            if self.is_tight() and not rest.circles and not self.is_near(plans, chain):  # this takes its time
+            # To buy exactly so much is as hard as caps and costs are: other pools may have to make up for a full one.
+            hard = self.is_tight() or not self.exact_in
+            if hard and not rest.circles and not self.is_near(plans, chain):  # this takes its time
                 plans += [plan for plan in (self.slowly(),) if isinstance(plan, Plan)]
         finally:
             chain.close()

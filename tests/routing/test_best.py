@@ -67,6 +67,22 @@ def test_no_search_that_takes_its_time_finds_more(seed: int, exact: Exact, terms
     assert is_as_good(question_of(seed, exact, terms))
 
 
+@pytest.mark.parametrize(
+    ("seed", "exact", "terms"),
+    [
+        (31_389, "in", Terms(leg_cost=5_000, plan_cost=9, max_legs=6)),
+        (851_636, "out", TERMS),
+        (889_332, "out", TERMS),
+        (521_125, "out", TERMS),
+        (550_925, "out", Terms()),
+        (894_969, "out", Terms()),
+        (73_588, "out", Terms()),
+    ],
+)
+def test_nor_where_it_once_did(seed: int, exact: Exact, terms: Terms) -> None:
+    assert is_as_good(question_of(seed, exact, terms))
+
+
 @quickly
 @given(seed=st.integers(0, 10**6), exact=st.sampled_from(["in", "out"]))
 def test_where_pools_disagree_every_plan_runs_and_is_proven_too(seed: int, exact: Exact) -> None:
