@@ -103,7 +103,8 @@ def judge(home: Home, told: list[dict[str, Any]]) -> list[str]:
         findings += checker.go_on(home, promises)
     left = next((number for number, each in enumerate(told) if "left" in each), len(told))
     if "journal.db" in told[left]["left"]:  # the chain's thread may leave while the journal's is telling what is true
-        findings += [f"lost: told after the journal had failed: {each}" for each in told[left + 1 :]]
+        later = [each for each in told[left + 1 :] if "left" not in each]  # that the chain leaves too promises nothing
+        findings += [f"lost: told after the journal had failed: {each}" for each in later]
     return findings
 
 
