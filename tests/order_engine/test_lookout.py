@@ -73,6 +73,7 @@ def test_long_after_the_last_order_and_for_one_over_a_single_pool_nobody_looks()
     assert not is_known(world.snapshot())
     with looking(world, clock, is_quiet) as lookout:
         lookout.expect(a_request(routing="single"))
+        assert lookout._expected is None  # so that no news wakes it
         world.make_block()
     assert not is_known(world.snapshot())
     assert asked == [True]
