@@ -24,7 +24,7 @@ contracts: install
 	$(BIN)/lint-imports
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 vectors: install
 	$(BIN)/python -m tests.vectors

@@ -63,4 +63,4 @@ def test_the_python_example_of_the_readme_works(daemon: RunningDaemon) -> None:
 def test_the_quick_start_has_its_two_lines() -> None:
     submit, tests = _shell_lines("Quick start")
     assert shlex.split(submit)[-6:] == [".venv/bin/oee", "submit", "SOL", "USDC", "1.5", "--wait"]
-    assert shlex.split(tests)[-3:] == [".venv/bin/python", "-m", "pytest"]
+    assert shlex.split(tests)[-5:] == [".venv/bin/python", "-m", "pytest", "-n", "auto"]

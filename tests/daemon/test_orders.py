@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.conftest import AN_ORDER, RunningDaemon
+from tests.lives import is_confirmed_life
 
 FINAL = ("confirmed", "failed", "cancelled", "expired")
 
@@ -41,13 +42,7 @@ def test_an_order_tells_its_whole_history(daemon: RunningDaemon) -> None:
     order_id = daemon.submit()
     order = _finish(daemon, order_id)
     events = daemon.get(f"/api/orders/{order_id}/events")
-    assert [event["status"] for event in events["items"]] == [
-        "pending",
-        "routing",
-        "building",
-        "submitted",
-        "confirmed",
-    ]
+    assert is_confirmed_life(event["status"] for event in events["items"]), events
     assert events["next"] is None
     assert events["items"][-1]["seq"] == order["seq"]
     assert order == daemon.get(f"/api/orders/{order_id.upper()}")
