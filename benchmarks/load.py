@@ -9,7 +9,7 @@ import base64
 import resource
 from array import array
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -88,23 +88,22 @@ class Line(asyncio.Protocol):
         self._transport.close()
 
 
-def drive(port: int, raw: bytes, count: int, connections: int) -> Load:
-    """Sends the same request `count` times over so many connections, each of which has one under way at a time."""
-    return asyncio.run(_drive(port, raw, count, connections))
+def drive(port: int, raws: Sequence[bytes], connections: int) -> Load:
+    """Sends these requests over so many connections, each of which has one under way at a time."""
+    return asyncio.run(_drive(port, raws, connections))
 
 
-async def _drive(port: int, raw: bytes, count: int, connections: int) -> Load:
+async def _drive(port: int, raws: Sequence[bytes], connections: int) -> Load:
     loop = asyncio.get_running_loop()
     done = loop.create_future()
-    took_ms, statuses, left, due = array("d"), Counter[int](), count, count
+    took_ms, statuses, left, due = array("d"), Counter[int](), iter(raws), len(raws)
 
     def answered(line: Line, status: int, _: bytes) -> None:
-        nonlocal left, due
+        nonlocal due
         took_ms.append(_steady_ms() - line.sent_ms)
         statuses[status] += 1
         due -= 1
-        if left > 0:
-            left -= 1
+        if (raw := next(left, None)) is not None:
             line.send(raw)
         elif due == 0:
             done.set_result(None)
@@ -116,14 +115,13 @@ async def _drive(port: int, raw: bytes, count: int, connections: int) -> Load:
     opened = [await loop.create_connection(lambda: Line(answered, lost), "127.0.0.1", port) for _ in range(connections)]
     lines = [line for _, line in opened]
     begun, cpu = _steady_ms(), own_cpu_s()
-    for line in lines[:count]:
-        left -= 1
+    for line, raw in zip(lines, left, strict=False):
         line.send(raw)
     await done
     seconds, cpu = (_steady_ms() - begun) / 1_000, own_cpu_s() - cpu
     for line in lines:
         line.close()
-    return Load(took_ms, statuses, seconds, cpu / count * 1e6)
+    return Load(took_ms, statuses, seconds, cpu / len(raws) * 1e6)
 
 
 class Exchange:

@@ -6,6 +6,7 @@ line sets beside their sum the processor time that a daemon really takes for an 
 end in a commit are timed by the clock, so the disk is in them; that is not in the processor's time.)
 """
 
+import itertools
 import queue
 import tempfile
 import threading
@@ -90,6 +91,7 @@ def profile(plan: Plan) -> Steps:
                 raise Failed(found.message)
             legs = found.plan.legs
             nonces = map(str, range(1_000_000))
+            asks = (Ask(ask.input_token, ask.output_token, each) for each in itertools.count(ask.amount))
             return {
                 "read_json and read_order": microseconds(lambda: read_order(read_json(BODY), settings), calls),
                 "engine.submit: checks, hold, promise": _submitting(folder / "submit", calls),
@@ -97,8 +99,12 @@ def profile(plan: Plan) -> Steps:
                 "tally: 5 events counted": _counting(recorded, calls),
                 "queue: put, taken, given to a worker": _queue(folder / "queue.db", plan.size(2_048, 128)),
                 "the life: effects, 4 applies, choosing the route": _living(life, calls),
-                "asking three venues": microseconds(lambda: ask_venues(venues, None, ask, 2_000, executor), calls),
-                "the plan over all pools, and its proof": microseconds(lambda: planned(ask, chain.snapshot()), calls),
+                "asking three venues": microseconds(
+                    lambda: ask_venues(venues, None, next(asks), 2_000, executor), calls
+                ),
+                "the plan over all pools, and its proof": microseconds(
+                    lambda: planned(next(asks), chain.snapshot()), calls
+                ),
                 "building and signing": microseconds(lambda: chain.build(ask, legs, 1, next(nonces)), calls),
                 "sending, block, look-up": _landing(folder / "landing.db", plan.size(16, 2)),
                 "answer: order_record and encoding": microseconds(
@@ -307,7 +313,7 @@ def _there_and_back(calls: int) -> float:
 
 def _root(daemon: Daemon, count: int) -> float:
     """What the daemon takes for a request that asks for nothing: parser, gate, Litestar, answer."""
-    return 1e6 / drive(daemon.port, request("GET", "/"), count, CONNECTIONS).per_second
+    return 1e6 / drive(daemon.port, [request("GET", "/")] * count, CONNECTIONS).per_second
 
 
 def _cpu_us(daemon: Daemon, orders: int) -> float:

@@ -1,13 +1,15 @@
 """A quote over three venues, all delays 0: through HTTP, one at a time on one connection; and the routing alone, in this process.
 
-Routing is asking all venues and choosing between their offers, by the engine's own functions on a simulated chain as it begins, in
-microseconds per call over many calls; and beside it the plan over all pools, with its proof, on pools that were routed on
-before. The empty Litestar route, asked in the same way in the same run, is what HTTP alone takes.
+No two quotes are alike, but for the figure that says so. Routing is asking all venues and choosing between their offers, by the
+engine's own functions on a simulated chain as it begins, in microseconds per call over many calls; and beside it the plan over all
+pools, with its proof, on pools that were routed on before. The empty Litestar route, asked in the same way in the same run, is what
+HTTP alone takes.
 """
 
 import asyncio
+import itertools
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,8 +26,8 @@ from order_engine.venues.simulated.ledger import Ledger
 from order_engine.venues.simulated.venue import SimulatedVenue
 
 ABOUT = "a quote over three venues"
-PATH = "/api/quote?inputToken=SOL&outputToken=USDC&amount=1.5"
-ASK = Ask("SOL", "USDC", 1_500_000_000)
+PATH = "/api/quote?inputToken=SOL&outputToken=USDC&amount=1."
+UNITS = 1_500_000_000
 SINGLE = Limits(slippage_bps=50, max_impact_bps=300)
 BEST = Limits(slippage_bps=50, max_impact_bps=300, single=False)
 
@@ -33,13 +35,17 @@ BEST = Limits(slippage_bps=50, max_impact_bps=300, single=False)
 def run(plan: Plan) -> Findings:
     """Quotes through HTTP, and what of that is routing."""
     quotes, calls = plan.size(2_000, 100), plan.size(5_000, 300)
-    halves, tails, empty, asking, choosing, routing, planning = ([] for _ in range(7))
+    amounts = itertools.count(UNITS)
+    halves, tails, same, empty, asking, choosing, routing, planning = ([] for _ in range(8))
     with scratch_daemon(plan.folder) as daemon, empty_route() as port:
         for _ in range(plan.runs):
-            took = asyncio.run(times(daemon.port, request("GET", PATH, b"", daemon.authorization), quotes))
+            paths = [f"{PATH}{each % 1_000_000_000}" for each in itertools.islice(amounts, quotes)]
+            took = asyncio.run(times(daemon.port, [request("GET", path, b"", daemon.authorization) for path in paths]))
             halves.append(percentile(took, 50))
             tails.append(percentile(took, 99))
-            empty.append(percentile(asyncio.run(times(port, request("GET", "/"), quotes)), 50))
+            again = asyncio.run(times(daemon.port, [request("GET", paths[0], b"", daemon.authorization)] * quotes))
+            same.append(percentile(again, 50))
+            empty.append(percentile(asyncio.run(times(port, [request("GET", "/")] * quotes)), 50))
             asked, chosen, planned = in_process(plan.folder, calls)
             asking.append(asked)
             choosing.append(chosen)
@@ -51,6 +57,7 @@ def run(plan: Plan) -> Findings:
         [
             ours,
             Figure("quote through HTTP, p99", "ms", tails),
+            Figure("the same quote over and over, p50", "ms", same),
             nothing,
             ratio("quotes per empty request", ours, nothing),
             Figure("asking three venues", "µs", asking),
@@ -61,11 +68,11 @@ def run(plan: Plan) -> Findings:
     )
 
 
-async def times(port: int, raw: bytes, count: int) -> list[float]:
-    """The milliseconds of each of so many requests, one at a time on one connection."""
+async def times(port: int, raws: Sequence[bytes]) -> list[float]:
+    """The milliseconds of each of these requests, one at a time on one connection; but for the first twenty."""
     exchange = await Exchange.open(port)
     took = []
-    for number in range(count + 20):
+    for number, raw in enumerate(raws):
         begun = CLOCK.steady_ms()
         status, body = await exchange.send(raw)
         if number >= 20:  # warm
@@ -82,10 +89,14 @@ def in_process(folder: Path, calls: int) -> tuple[float, float, float]:
         chain = a_chain(Path(place) / "chain.db")
         try:
             venues = venues_of(chain)
-            answers = ask_venues(venues, chain.snapshot, ASK, 2_000, executor)
-            asking = microseconds(lambda: ask_venues(venues, None, ASK, 2_000, executor), calls)
-            choosing = microseconds(lambda: best_route(ASK, answers, SINGLE), calls)
-            return asking, choosing, microseconds(lambda: best_route(ASK, answers, BEST), calls)
+            asks = (Ask("SOL", "USDC", units) for units in itertools.count(UNITS))
+            asking = microseconds(lambda: ask_venues(venues, None, next(asks), 2_000, executor), calls)
+            answered = [
+                (ask, ask_venues(venues, chain.snapshot, ask, 2_000, executor)) for ask in itertools.islice(asks, calls)
+            ]
+            one, all_pools = iter(answered), iter(answered)
+            choosing = microseconds(lambda: best_route(*next(one), SINGLE), calls)
+            return asking, choosing, microseconds(lambda: best_route(*next(all_pools), BEST), calls)
         finally:
             chain.stop()
 

@@ -94,7 +94,7 @@ def empty_route() -> Iterator[int]:
 
 def route(port: int, count: int, connections: int = 64) -> Load:
     """What so many posts to the empty route meet."""
-    return drive(port, request("POST", "/", b'{"inputToken":"SOL"}'), count, connections)
+    return drive(port, [request("POST", "/", b'{"inputToken":"SOL"}')] * count, connections)
 
 
 def bare_python() -> float:

@@ -68,13 +68,14 @@ def _in_the_default_market(plan: Plan) -> list[Figure]:
 
 
 def _orders(pools: Snapshot, dollars: tuple[int, ...], exact: Exact = "in") -> list[Callable[[], object]]:
-    """Each pair with each size."""
+    """Each pair with each size, each time a unit more: no answer is one of before."""
     terms = Terms(max_legs=6, max_hops=3)
-    return [
-        partial(best_plan, pools, *pair, markets.units(pair[0 if exact == "in" else 1], size), exact, terms)
-        for pair in markets.PAIRS
-        for size in dollars
-    ]
+
+    def asking(pair: tuple[str, str], size: int) -> Callable[[], object]:
+        amounts = itertools.count(markets.units(pair[0 if exact == "in" else 1], size))
+        return lambda: best_plan(pools, *pair, next(amounts), exact, terms)
+
+    return [asking(pair, size) for pair in markets.PAIRS for size in dollars]
 
 
 def _first(pools: Snapshot) -> object:

@@ -2,8 +2,9 @@
 
 A run begins with the first byte of the first POST and ends when the journal, looked at from outside, has no open order and all
 of this run's are confirmed. One daemon serves all runs on one home, after a warm-up, with every delay of the venues at 0 and
-the default durability. In each run, one after the other: the orders, raw SQLite commits of one row, and the same number of
-posts to an empty Litestar route.
+the default durability. In each run, one after the other: the orders, all of the same amount as the peer's load generator sends
+them; as many of which no two are alike, so that no answer about a block serves two of them; raw SQLite commits of one row; and
+the same number of posts to an empty Litestar route.
 """
 
 import json
@@ -20,15 +21,18 @@ CONNECTIONS = 64
 def run(plan: Plan) -> Findings:
     """Throughput, latency and cost of orders that come one by one."""
     orders, warm = plan.size(5_000, 200), plan.size(3_000, 100)
-    rates, halves, tails, cpu, raw, empty = ([] for _ in range(6))
+    rates, halves, tails, cpu, unlike, unlike_cpu, raw, empty = ([] for _ in range(8))
     with scratch_daemon(plan.folder) as daemon, empty_route() as port:
         burst(daemon, warm)
         route(port, warm)
         for _ in range(plan.runs):
             before = daemon.cpu_ms()
             rate, load = burst(daemon, orders)
-            cpu.append((daemon.cpu_ms() - before) / orders * 1_000)
+            after = daemon.cpu_ms()
+            cpu.append((after - before) / orders * 1_000)
             rates.append(rate)
+            unlike.append(burst(daemon, orders, alike=False)[0])
+            unlike_cpu.append((daemon.cpu_ms() - after) / orders * 1_000)
             halves.append(percentile(load.took_ms, 50))
             tails.append(percentile(load.took_ms, 99))
             raw.append(commits(plan.folder, 1))
@@ -45,6 +49,8 @@ def run(plan: Plan) -> Findings:
             Figure("POST, p50", "ms", halves, at_most=18),
             Figure("POST, p99", "ms", tails, at_most=50),
             Figure("daemon, CPU per order", "µs", cpu),
+            Figure("orders of which no two are alike", "orders/s", unlike),
+            Figure("daemon, CPU per order, no two alike", "µs", unlike_cpu),
             single,
             served,
             ratio("orders per raw commit", ours, single),
@@ -53,11 +59,15 @@ def run(plan: Plan) -> Findings:
     )
 
 
-def burst(daemon: Daemon, orders: int) -> tuple[float, Load]:
+def burst(daemon: Daemon, orders: int, *, alike: bool = True) -> tuple[float, Load]:
     """Orders per second from the first POST until the last is confirmed in the journal, and what the POSTs met."""
-    raw = request("POST", "/api/orders", json.dumps(ORDER).encode(), daemon.authorization)
+    amounts = [ORDER["amount"]] * orders if alike else [f"0.{1_000_000 + number:09}" for number in range(orders)]
+    raws = [
+        request("POST", "/api/orders", json.dumps(ORDER | {"amount": amount}).encode(), daemon.authorization)
+        for amount in amounts
+    ]
     newest, begun = daemon.newest(), CLOCK.steady_ms()
-    load = drive(daemon.port, raw, orders, CONNECTIONS)
+    load = drive(daemon.port, raws, CONNECTIONS)
     daemon.settle()
     took_ms = CLOCK.steady_ms() - begun
     confirmed = daemon.confirmed_since(newest)

@@ -14,6 +14,7 @@ to choose from and no more, so that its answer takes milliseconds; what may be l
 import threading
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import msgspec
 
@@ -34,7 +35,8 @@ _TRIED = 4  # circles tried at most per plan
 _PLANS = 5  # made of one order at most by leaving ways out: a large one takes milliseconds in a pool of many bins
 _NARROWER = 24  # networks tried at most
 _UNITS_MATTER = 10_000_000  # below so many units a single one is more than a thousandth of a bps
-_KEPT = 2  # markets: orders of one block may still be answered when those of the next begin
+_KEPT = 2  # snapshots: orders of one block may still be answered when those of the next begin
+_REMEMBERED = 1_024  # answers about one of them
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -52,24 +54,48 @@ def best_plan(
     Any thread may ask; one is answered at a time. What belongs to a snapshot is kept for the next question about it.
     """
     with _lock:
-        return _Search(_market(snapshot), token_in, token_out, amount, exact == "in", terms).found()
+        known = _known(snapshot)
+        question = _Question(token_in, token_out, amount, exact, terms)
+        answer = known.answers.get(question)
+        if answer is None:
+            answer = _Search(known.market, token_in, token_out, amount, exact == "in", terms).found()
+            if len(known.answers) < _REMEMBERED:
+                known.answers[question] = answer
+        return answer
+
+
+class _Question(NamedTuple):
+    """What is asked of a snapshot. The same question has the same answer."""
+
+    token_in: str
+    token_out: str
+    amount: int
+    exact: Exact
+    terms: Terms
+
+
+class _Known(NamedTuple):
+    """What is known of a snapshot."""
+
+    market: Market
+    answers: dict[_Question, Found | NoPlan]
 
 
 _lock = threading.Lock()  # beside it the interpreter's own would let no two of them run anyway
-_markets: list[Market] = []  # the latest asked for last
+_latest: list[_Known] = []  # the one asked for last is last
 
 
-def _market(snapshot: Snapshot) -> Market:
+def _known(snapshot: Snapshot) -> _Known:
     """What is known of this snapshot."""
-    for number, market in enumerate(_markets):
-        if market.snapshot is snapshot or market.snapshot == snapshot:
-            if number < len(_markets) - 1:
-                _markets.append(_markets.pop(number))
-            return market
-    market = Market(snapshot, _markets[-1] if _markets else None)
-    _markets.append(market)
-    del _markets[:-_KEPT]
-    return market
+    for number, known in enumerate(_latest):
+        if known.market.snapshot is snapshot or known.market.snapshot == snapshot:
+            if number < len(_latest) - 1:
+                _latest.append(_latest.pop(number))
+            return known
+    known = _Known(Market(snapshot, _latest[-1].market if _latest else None), {})
+    _latest.append(known)
+    del _latest[:-_KEPT]
+    return known
 
 
 class _Search:

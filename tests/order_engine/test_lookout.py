@@ -25,7 +25,7 @@ def looking(world: SimulatedChain, clock: VirtualClock, is_quiet: Callable[[], b
 
 def is_known(pools: Snapshot) -> bool:
     """Whether somebody has looked at these pools."""
-    return any(market.snapshot == pools and market._rests for market in best._markets)
+    return any(market.snapshot == pools and market._rests for market, _ in best._latest)
 
 
 def test_after_an_order_new_blocks_are_looked_at_before_anybody_asks() -> None:

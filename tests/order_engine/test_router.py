@@ -1,6 +1,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event
 from typing import Literal
 
@@ -251,6 +252,28 @@ def test_a_quote_for_another_amount_than_is_to_be_received_counts_as_no_answer(n
         (offer,) = ask_venues(venues, None, BUY, 10_000, executor).offers  # type: ignore[arg-type]
     assert isinstance(offer, Declined)
     assert offer.code == "venue_unavailable"
+
+
+def test_a_venue_asked_the_same_in_one_block_gives_the_same_quote_and_in_the_next_what_its_pools_pay_then(
+    tmp_path: Path,
+) -> None:
+    with a_chain(tmp_path / "chain.db") as chain:
+        venue = SimulatedVenue("raydium", chain, HandClock(), 0)
+        asks = [
+            Ask("SOL", "USDC", SOL),
+            Ask("SOL", "USDC", SOL + 1),
+            Ask("USDC", "SOL", SOL),
+            Ask("SOL", "USDC", SOL, "out"),
+        ]
+        seen = set[Quote]()
+        for _ in range(100):
+            quotes = [venue.quote(ask) for ask in asks]
+            assert len(set(quotes)) == len(asks)
+            assert [venue.quote(ask) for ask in reversed(asks)] == quotes[::-1]
+            assert [SimulatedVenue("raydium", chain, HandClock(), 0).quote(ask) for ask in asks] == quotes
+            seen.add(quotes[0])
+            chain.make_block()
+        assert len(seen) > 1
 
 
 # over all pools

@@ -133,9 +133,33 @@ def test_what_is_kept_of_one_block_changes_no_answer_in_another() -> None:
         assert found.proof.height == each[0].height
 
 
+def test_the_same_question_about_the_same_pools_is_answered_once_and_any_other_anew() -> None:
+    world = moved(30)
+    pools = world.snapshot()
+    terms = [TERMS, Terms(0, 10**4, 6, 3), Terms(0, 0, 1, 3)]
+    exacts: tuple[Exact, ...] = ("in", "out")
+    asked: list[Asked] = [(pools, *PAIRS[0], 10**8, exact, each) for exact in exacts for each in terms]
+    asked += [(pools, *PAIRS[0][::-1], 10**8, "in", TERMS), (pools, *PAIRS[0], 10**8 + 1, "in", TERMS)]
+    first = [best_plan(*each) for each in asked]
+    assert len({id(answer) for answer in first}) == len(asked)
+    assert all(best_plan(*each) is answer for each, answer in zip(asked, first, strict=True))
+    world.make_block()
+    later = best_plan(world.snapshot(), *asked[0][1:])
+    assert isinstance(later, Found)
+    assert later.proof.height == pools.height + 1
+
+
+def test_more_questions_than_are_remembered_are_answered_all_the_same() -> None:
+    pools = moved(31).snapshot()
+    for amount in range(10**7, 10**7 + 1_100):
+        found = best_plan(pools, *PAIRS[0], amount, "in", TERMS)
+        assert isinstance(found, Found)
+        assert found.plan.amount_in == amount
+
+
 def test_several_threads_may_ask_at_once() -> None:
     blocks = [moved(20).snapshot(), moved(21).snapshot()]
-    asked: list[Asked] = [(blocks[number % 2], *PAIRS[number % 7], 10**7, "in", TERMS) for number in range(60)]
+    asked: list[Asked] = [(blocks[number % 2], *PAIRS[number % 7], 10**7 + number, "in", TERMS) for number in range(60)]
     with ThreadPoolExecutor(6) as threads:
         found = list(threads.map(lambda each: best_plan(*each), asked))
     for each, answer in zip(asked, found, strict=True):
