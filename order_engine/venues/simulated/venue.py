@@ -1,6 +1,6 @@
 """A venue on the simulated chain: it quotes from its own pools, and takes its time like a real one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from order_engine.amounts import div_ceil
@@ -41,7 +41,7 @@ class SimulatedVenue:
 
     def serves(self, token: str, other: str) -> bool:
         """True when one of its pools has this pair."""
-        return any(self._block().of_pair(token, other))
+        return bool(self._block().of_pair(token, other))
 
     def quote(self, ask: Ask) -> Quote:
         """The offer of its best pool for this ask. Raises Refused without a pool, or when none can fill it."""
@@ -74,10 +74,14 @@ class _Block:
         self.snapshot = snapshot
         self.listings = [listing for listing in snapshot.listings if listing.dex == dex]
         self.quotes: dict[Ask, Quote] = {}
+        self._by_pair: dict[tuple[str, str], list[Listing]] = {}
 
-    def of_pair(self, token: str, other: str) -> Iterator[Listing]:
+    def of_pair(self, token: str, other: str) -> Sequence[Listing]:
         """The pools that trade these two."""
-        return (listing for listing in self.listings if listing[2:4] in ((token, other), (other, token)))
+        pair = (token, other)
+        if pair not in self._by_pair:
+            self._by_pair[pair] = [each for each in self.listings if each[2:4] in (pair, pair[::-1])]
+        return self._by_pair[pair]
 
 
 class _Offer(NamedTuple):
