@@ -122,7 +122,7 @@ class Engine:
         self._start_chain = start_chain
         self._stop_chain = stop_chain
         self._sweeper = Sweeper(journal, queue, hands)
-        self._lookout = Lookout(chain, clock, lambda: not self._tally.open)
+        self._lookout = Lookout(venues, chain, clock, lambda: not self._tally.open)
         self._pace = Pace(settings.max_orders_per_minute, clock, self._accepted_lately())
         self._accepting = threading.Lock()  # between the check for room, or for a key, and the taking of it
         self._coming: dict[str, Future[Submission]] = {}  # by client order id: their commit is under way

@@ -6,13 +6,13 @@ That is most of what routing takes where orders come one at a time. No answer ch
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from order_engine.clock import Clock
 from order_engine.orders import OrderRequest
 from order_engine.quotes import Ask
-from order_engine.router import planned
-from order_engine.venues.venue import Chain
+from order_engine.router import are_prompt, offer_of, planned
+from order_engine.venues.venue import Chain, Venue
 
 LATELY_MS = 2_000  # for so long after an order another one like it is expected
 SETTLED_S = 0.001  # what was committed last is told first
@@ -21,9 +21,13 @@ _log = logging.getLogger(__name__)
 
 
 class Lookout:
-    """One thread that asks for the latest order's route again while no order is open. `is_quiet` says whether that is so."""
+    """One thread that asks for the latest order's route again while no order is open. `is_quiet` says whether that is so.
 
-    def __init__(self, chain: Chain, clock: Clock, is_quiet: Callable[[], bool]) -> None:
+    Venues that take their time are not asked: what they say then is not what they will say to the order.
+    """
+
+    def __init__(self, venues: Sequence[Venue], chain: Chain, clock: Clock, is_quiet: Callable[[], bool]) -> None:
+        self._venues = venues
         self._chain = chain
         self._clock = clock
         self._is_quiet = is_quiet
@@ -68,6 +72,8 @@ class Lookout:
                 self._expected = None
                 continue
             try:
+                for venue in self._venues if are_prompt(self._venues) else ():
+                    offer_of(venue, expected)
                 planned(expected, self._chain.snapshot())
             except Exception:
                 _log.exception("the lookout saw nothing")

@@ -1,12 +1,13 @@
 """Pools are looked at while nothing else is to be done, and then only."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from order_engine.lookout import LATELY_MS, Lookout
 from order_engine.routing import best
 from order_engine.simulation.virtual_clock import VirtualClock
 from order_engine.venues.simulated.chain import SimulatedChain
+from order_engine.venues.simulated.venue import SimulatedVenue
 from order_engine.venues.snapshot import Snapshot
 from tests.order_engine.given import a_request
 from tests.routing.markets import chain
@@ -14,8 +15,10 @@ from tests.waiting import until
 
 
 @contextmanager
-def looking(world: SimulatedChain, clock: VirtualClock, is_quiet: Callable[[], bool]) -> Iterator[Lookout]:
-    lookout = Lookout(world, clock, is_quiet)
+def looking(
+    world: SimulatedChain, clock: VirtualClock, is_quiet: Callable[[], bool], venues: Sequence[SimulatedVenue] = ()
+) -> Iterator[Lookout]:
+    lookout = Lookout(venues, world, clock, is_quiet)
     lookout.start()
     try:
         yield lookout
@@ -35,6 +38,19 @@ def test_after_an_order_new_blocks_are_looked_at_before_anybody_asks() -> None:
         for _ in range(5):
             world.make_block()
             until(lambda: is_known(world.snapshot()), "a look at the new block")
+
+
+def test_venues_that_answer_at_once_are_asked_too_and_others_are_not() -> None:
+    world, clock, request = chain(seed=903), VirtualClock(), a_request(routing="best")
+    for quote_ms, is_asked in ((0, True), (10, False)):
+        venues = [SimulatedVenue(name, world, clock, quote_ms) for name in ("raydium", "orca")]
+        world.make_block()
+        with looking(world, clock, lambda: True, venues) as lookout:
+            lookout.expect(request)
+            lookout.wake()
+            until(lambda: is_known(world.snapshot()), "a look at the block")
+        for venue in venues:
+            assert (request.ask in venue._latest.quotes) is is_asked
 
 
 def test_while_an_order_is_open_there_is_no_time_and_once_it_is_over_there_is() -> None:
