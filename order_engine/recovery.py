@@ -1,7 +1,4 @@
-"""At start: every unfinished order is requeued or looked up. While running: the sweeper puts back what the queue lost.
-
-Both do the same, from the same truth: an open order that nobody has in hand and that is not queued gets a worker.
-"""
+"""An open order that nobody has in hand and that is not queued gets a worker: at first all of them, later what the queue lost."""
 
 import logging
 import threading
@@ -45,7 +42,7 @@ def requeue_missing(journal: OpenOrders, queue: Queue, hands: Hands) -> int:
 
 
 class Sweeper:
-    """Looks every few seconds for orders that the queue lost."""
+    """Looks at its start, and every few seconds from then on, for orders that need a worker and have none."""
 
     def __init__(self, journal: OpenOrders, queue: Queue, hands: Hands) -> None:
         self._journal, self._queue, self._hands = journal, queue, hands
@@ -63,9 +60,11 @@ class Sweeper:
             self._thread.join()
 
     def _sweep(self) -> None:
-        while not self._stopping.wait(SWEEP_S):
+        while True:
             try:
                 if found := requeue_missing(self._journal, self._queue, self._hands):
                     _log.info("orders put back into the queue", extra={"facts": {"orders": found}})
             except Exception:
                 _log.exception("a sweep failed")
+            if self._stopping.wait(SWEEP_S):
+                return

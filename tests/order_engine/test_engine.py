@@ -360,6 +360,20 @@ def test_what_was_open_at_the_stop_is_held_again_and_finished_at_the_next_start(
     later.close()
 
 
+def test_a_start_does_not_wait_until_all_that_was_open_is_in_the_queue(home: Home) -> None:
+    with an_engine(home.data_dir.parent, slot_ms=60_000) as engine:
+        ids = [submit(engine, amount_in=SOL // 100).order_id for _ in range(8)]
+        until(lambda: all(engine.order(order_id).status is Status.SUBMITTED for order_id in ids))
+    later = assemble(home, settings(home), broken)
+    with locked(home.queue):
+        later.start()
+        assert (later.status()["open"], len(later._wallet)) == (8, 8)
+    until(lambda: all_ended(later))
+    assert all(len(swaps(home, order_id)) == 1 for order_id in ids)
+    assert later.drain(0) == 0
+    later.close()
+
+
 def test_start_and_stop_again_and_again_loses_nothing(home: Home) -> None:
     ids: list[str] = []
     for _ in range(5):
