@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from random import Random  # noqa: TID251 - seeded
-from threading import Thread
+from threading import Event, Thread
 from typing import get_args
 
 import pytest
@@ -365,9 +365,20 @@ def test_a_start_does_not_wait_until_all_that_was_open_is_in_the_queue(home: Hom
         ids = [submit(engine, amount_in=SOL // 100).order_id for _ in range(8)]
         until(lambda: all(engine.order(order_id).status is Status.SUBMITTED for order_id in ids))
     later = assemble(home, settings(home), broken)
-    with locked(home.queue):
-        later.start()
-        assert (later.status()["open"], len(later._wallet)) == (8, 8)
+    held, let_go = Event(), Event()
+
+    def hold_the_queue() -> None:
+        with later._queue.storage._ready:
+            held.set()
+            let_go.wait(20)
+
+    holding = Thread(target=hold_the_queue)
+    holding.start()
+    until(held.is_set)
+    later.start()
+    assert holding.is_alive()
+    assert (later._tally.open, len(later._wallet)) == (8, 8)
+    let_go.set()
     until(lambda: all_ended(later))
     assert all(len(swaps(home, order_id)) == 1 for order_id in ids)
     assert later.drain(0) == 0
