@@ -59,6 +59,7 @@ def write_history(root: Path, finished: int) -> None:
             db.executemany(_ORDER, (order for order, _ in rows))
             db.executemany(_EVENT, (event for _, events in rows for event in events))
             db.execute("COMMIT")
+        db.execute(_OUTCOMES)
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     finally:
         db.close()
@@ -66,6 +67,7 @@ def write_history(root: Path, finished: int) -> None:
 
 _ORDER = """INSERT INTO orders (n, id, client_order_id, status, version, epoch, dex, input_token, output_token, created_at, state)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_OUTCOMES = "INSERT INTO outcomes SELECT json_extract(state, '$.ended_at') / 86400000, status, count(*) FROM orders GROUP BY 1, 2"
 _EVENT = "INSERT INTO events (seq, order_id, version, at, facts, sum) VALUES (?, ?, ?, ?, ?, ?)"
 
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from order_engine import __version__, logbook, messages
 from order_engine.amounts import BPS, div_ceil
 from order_engine.checks import check_capacity, check_pair, check_size
-from order_engine.clock import Clock, timestamp
+from order_engine.clock import DAY_MS, Clock, timestamp
 from order_engine.disk_room import DiskRoom
 from order_engine.errors import Draining, DuplicateKey, NotFound, Refused, TooLateToCancel
 from order_engine.events import Building, Cancelled, LogEntry, Pending, Recorded
@@ -38,7 +38,7 @@ from order_engine.routes import NoPlan, Routing
 from order_engine.routing.receipts import Receipt, unpack
 from order_engine.settings import Settings
 from order_engine.settlement import SettlementWatch
-from order_engine.tally import DAY_MS, Tally
+from order_engine.tally import Tally
 from order_engine.venues.simulated.faults import Script
 from order_engine.venues.venue import Chain, Venue
 from order_engine.wallet import Wallet
@@ -47,8 +47,6 @@ from order_engine.workers import Hands, Workers
 
 ROOM_BPS = 500  # beyond the price of now, for an order that says only what it wants to receive
 EVENTS_OF_AN_ORDER = 1_000
-COUNTED = 20_000  # events in one read of those that came before this start
-COUNT_AGAIN_S = 0.05  # after looking whether an order is open
 
 _log = logging.getLogger(__name__)
 
@@ -127,8 +125,6 @@ class Engine:
         self._accepting = threading.Lock()  # between the check for room, or for a key, and the taking of it
         self._coming: dict[str, Future[Submission]] = {}  # by client order id: their commit is under way
         self._draining = False
-        self._closing = threading.Event()
-        self._counting = threading.Thread(target=self._count_today, args=(journal.last_seq(),), daemon=True)
         self._started_at = clock.now_ms()
         self._started_steady = clock.steady_ms()
         self._all_settled = threading.Condition()
@@ -137,7 +133,8 @@ class Engine:
 
     def start(self) -> None:
         """Takes up every unfinished order, then begins to work. Returns at once."""
-        self._counting.start()
+        today = self._clock.now_ms() // DAY_MS
+        self._tally.ended_before(self._journal.ended_on(today), today)
         unfinished = self._journal.open_orders()
         for order in unfinished:
             self._wallet.hold(order.order_id, order.request.input_token, order.most_in, checked=False)
@@ -151,17 +148,6 @@ class Engine:
         self._sweeper.start()  # and it puts them into the queue: with thousands of them nobody has to wait for that
         self._lookout.start()
         _log.info("engine started", extra={"facts": {"resumed": len(unfinished), "seq": self._journal.last_seq()}})
-
-    def _count_today(self, last_seq: int) -> None:
-        """Adds what ended today before this start. A day may have millions of events: orders come first."""
-        day = self._clock.now_ms() // DAY_MS
-        first = self._journal.first_since(day * DAY_MS)
-        for after in range(last_seq if first is None else first - 1, last_seq, COUNTED):
-            while self._tally.open and not self._closing.wait(COUNT_AGAIN_S):
-                pass
-            if self._closing.is_set():
-                return
-            self._tally.ended_before(self._journal.ended(after, min(after + COUNTED, last_seq)), day)
 
     def drain(self, timeout_ms: int) -> int:
         """Refuses new orders, lets the open ones finish for so long, then stops all work. Returns how many are left open.
@@ -181,9 +167,6 @@ class Engine:
         self._sweeper.stop()
         self._lookout.stop()
         self._settlement.stop()
-        self._closing.set()
-        if self._counting.is_alive():
-            self._counting.join()
         self._journal.close()
         self._stop_chain()
         self._comparing.shutdown(wait=False, cancel_futures=True)

@@ -9,7 +9,7 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -18,12 +18,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from order_engine import database, integrity
+from order_engine.clock import DAY_MS
 from order_engine.errors import StorageUnavailable
 from order_engine.events import Event, LogEntry, Pending, Recorded
 from order_engine.failpoints import failpoint
 from order_engine.feed import Feed
 from order_engine.lifecycle import apply, begin
-from order_engine.orders import FINAL, OPEN, Order
+from order_engine.orders import OPEN, Order
 
 APPLICATION_ID = 0x6F656531  # "oee1"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -50,10 +51,8 @@ _TOGETHER = 32
 _EVENTS = _EVENT + ", (?, ?, ?, ?, ?, ?)" * (_TOGETHER - 1)  # one call for many rows: each call hands the GIL round
 _LOG = "SELECT e.seq, e.order_id, e.facts, o.state FROM events e JOIN orders o ON o.id = e.order_id"
 _START = "UPDATE daemon SET epoch = epoch + 1, running = 1 RETURNING epoch"
-_FINAL_STATUS = ", ".join(sorted(repr(status.value) for status in FINAL))
-_ENDED = f"""SELECT o.status, count(*) FROM events e JOIN orders o ON o.id = e.order_id
-             WHERE e.seq > ? AND e.seq <= ? AND e.version = o.version AND o.status IN ({_FINAL_STATUS}) GROUP BY o.status"""  # noqa: S608
-_FIRST = "SELECT seq FROM events INDEXED BY events_by_time WHERE at >= ? ORDER BY at LIMIT 1"
+_OUTCOME = """INSERT INTO outcomes (day, status, orders) VALUES (?, ?, ?)
+              ON CONFLICT (day, status) DO UPDATE SET orders = orders + excluded.orders"""
 _OPEN_STATUS = ", ".join(repr(status.value) for status in OPEN)  # spelled like the partial index
 _OPEN = f"FROM orders INDEXED BY orders_open WHERE status IN ({_OPEN_STATUS}) ORDER BY n"
 
@@ -126,6 +125,7 @@ class _Changes:
         self.before: dict[str, int] = {}  # of each order: the version that is in its row until it moves
         self.newest: dict[str, Order] = {}  # of each that moves
         self.events: list[tuple[object, ...]] = []
+        self.ended: Counter[tuple[int, str]] = Counter()  # by day and status: orders that come to their end
         self.kept: dict[str, Kept] = {}  # by digest: pools that this batch keeps
         self.pools: dict[bytes, int] = {}  # of the last of them: where each is
 
@@ -316,6 +316,8 @@ class Journal:
                 return Superseded(order_id)
             changes.before.setdefault(order_id, version)
             changes.newest[order_id] = order
+            if order.status.final:
+                changes.ended[event.at // DAY_MS, order.status.value] += 1
         facts = _encode(event)
         changes.events.append((seq, order_id, order.version, event.at, facts.decode(), integrity.sum_of(facts)))
         if write.kept is not None and write.kept.digest != self._kept:
@@ -350,6 +352,7 @@ class Journal:
         for at in range(0, whole, _TOGETHER):
             self._db.execute(_EVENTS, [value for row in changes.events[at : at + _TOGETHER] for value in row])
         self._db.executemany(_EVENT, changes.events[whole:])
+        self._db.executemany(_OUTCOME, [(*of, orders) for of, orders in changes.ended.items()])
         for kept in changes.kept.values():
             known = self._pools | changes.pools
             changes.pools = {packed: known.get(packed) or self._keep(packed) for packed in kept.pack()}
@@ -452,14 +455,9 @@ class Journal:
         rows = self._read("SELECT coalesce(max(seq), 0) FROM events WHERE at < ?", (at_ms,))
         return int(rows[0][0])
 
-    def first_since(self, at_ms: int) -> int | None:
-        """The number of the first event from this wall time on; None when there is none."""
-        rows = self._read(_FIRST, (at_ms,))
-        return int(rows[0][0]) if rows else None
-
-    def ended(self, after: int, last: int) -> dict[str, int]:
-        """How many orders came to each final status by the events after `after`, up to `last`."""
-        return dict(self._read(_ENDED, (after, last)))
+    def ended_on(self, day: int) -> dict[str, int]:
+        """How many orders came to each final status on this day, counted from 1970, by the wall time of their last events."""
+        return dict(self._read("SELECT status, orders FROM outcomes WHERE day = ?", (day,)))
 
     def count_by_status(self) -> dict[str, int]:
         """How many orders are in each status, open ones exactly, final ones as they are on disk."""

@@ -10,14 +10,13 @@ from typing import Any
 
 from order_engine import messages
 from order_engine.amounts import div_ceil
-from order_engine.clock import Clock, timestamp
+from order_engine.clock import DAY_MS, Clock, timestamp
 from order_engine.errors import Refused, VenueUnavailable
 from order_engine.events import Building, Confirmed, Failed, Recorded, Routing
 from order_engine.orders import Order, OrderRequest, Settlement, Status
 from order_engine.quotes import Ask, Declined, Quote
 from order_engine.venues.venue import PoolView, Venue
 
-DAY_MS = 86_400_000
 TIMED = 512  # answers of a venue that its latency is reckoned from: the latest ones
 
 

@@ -338,7 +338,7 @@ def test_pools_that_the_version_before_kept_are_still_read(tmp_path: Path) -> No
     with closing(sqlite3.connect(home.journal, isolation_level=None)) as db:
         packed = zlib.compress(encode(receipt.states), 1)
         db.execute("INSERT INTO markets VALUES (?, ?, ?)", (receipt.proof.digest, receipt.proof.height, packed))
-        for table in ("snapshots", "pool_states"):
+        for table in ("outcomes", "snapshots", "pool_states"):
             db.execute(f"DROP TABLE {table}")
         db.execute("PRAGMA user_version = 3")
     with an_engine(tmp_path) as engine:
@@ -384,7 +384,7 @@ def written_before(path: Path) -> None:
         for seq, facts in db.execute("SELECT seq, facts FROM events").fetchall():
             text = json.dumps(as_before(json.loads(facts)))
             db.execute("UPDATE events SET facts = ?, sum = ? WHERE seq = ?", (text, sum_of(text.encode()), seq))
-        for table in ("markets", "snapshots", "pool_states"):
+        for table in ("markets", "outcomes", "snapshots", "pool_states"):
             db.execute(f"DROP TABLE {table}")
         db.execute("PRAGMA user_version = 2")
 
