@@ -6,12 +6,16 @@ much for the whole amount, nothing is left to be found. Else the blocks on the w
 plan and its proof alike. Circles are found once per block of the chain and run by any plan that passes by and gains by it:
 exact-in through pools that are used again on the way, exact-out only through others, because there each pool is used once.
 
+The prices that a search ended with are kept for its block: they often prove at once that the simple plan for another amount leaves
+nothing to be found. So an answer may depend, by less than matters, on what was asked of the same block before.
+
 What cannot be worth half of what sending costs is not searched for, nor are more swaps made for it: of plans that are as good, the
 one with the fewest legs is taken, and none is worse than the best single swap. An order that moves pools far is given a few plans
 to choose from and no more, so that its answer takes milliseconds; what may be left to be found is stated in the proof.
 """
 
 import threading
+from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -36,6 +40,7 @@ _PLANS = 5  # made of one order at most by leaving ways out: a large one takes m
 _NARROWER = 24  # networks tried at most
 _UNITS_MATTER = 10_000_000  # below so many units a single one is more than a thousandth of a bps
 _KEPT = 2  # snapshots: orders of one block may still be answered when those of the next begin
+_PRICES = 3  # of earlier searches between two tokens that are tried as a proof
 _REMEMBERED = 1_024  # answers about one of them
 
 
@@ -62,6 +67,12 @@ def best_plan(
             if len(known.answers) < _REMEMBERED:
                 known.answers[question] = answer
         return answer
+
+
+def forget() -> None:
+    """From now on nothing is known of any snapshot: what is answered next depends on no question of before."""
+    with _lock:
+        _latest.clear()
 
 
 class _Question(NamedTuple):
@@ -108,11 +119,12 @@ class _Search:
         self.token_in, self.token_out, self.amount = token_in, token_out, amount
         self.swaps = SWAPS_PER_POOL if exact_in else 1  # of a pool: see `Routing.settle_out`
         self.routing = Routing(market.listings, token_in, token_out, amount, market.now, terms, exact_in)
+        self.settled = False  # what was found leaves a trifle: to take fewer legs still would leave two
 
     def found(self) -> Found | NoPlan:
         """The best plan with its proof, or why there is none. One of fewer legs instead where more gain a trifle."""
         found = self.sought()
-        if isinstance(found, NoPlan) or found.plan is self.swap:
+        if isinstance(found, NoPlan) or found.plan is self.swap or self.settled:
             return found
         plan, prices = found.plan, found.proof.prices
         return self.with_fewer_legs(max(len(plan.legs), 2), self.result(plan), prices) or found
@@ -134,16 +146,18 @@ class _Search:
         if plan is not None and self.is_small(plan, first.paid, rest):
             return Found(plan, self.proof(plan, [rest]))
         proof = self.proof(plan, [rest]) if plan is not None and terms.plan_cost else None
-        if plan is not None and proof is not None and self.is_done(plan, proof.bound):
+        if plan is not None and proof is not None and self.settles(plan, proof.bound):
             return Found(plan, proof)
         plans = [plan] if plan is not None else []
+        if (found := self.as_before(plans)) is not None:
+            return found
         if rest.circles:
             if plan is not None and self.is_best(plan, first):
                 return self.proven_after(plan, first, rest)
             into = float(self.amount) if self.exact_in else self.amount / first.paid
             walk = best_walk(market.onward, market.seen, self.token_in, self.token_out, into, terms, self.swaps)
             if walk is not None and walk.ways != first.ways:
-                if plan is not None and proof is not None and self.is_done(plan, self.about(walk.paid)):
+                if plan is not None and proof is not None and self.settles(plan, self.about(walk.paid)):
                     return Found(plan, proof)
                 if (other := self.along(walk.ways)) is not None:
                     if self.is_best(other, walk) and (
@@ -151,13 +165,15 @@ class _Search:
                     ):
                         return self.proven_after(other, walk, rest)
                     plans.append(other)
+                    if (found := self.as_before(plans)) is not None:
+                        return found
         return self.searched(plans, rest)
 
     def with_fewer_legs(self, legs: int, most: float, prices: dict[str, int] | None = None) -> Found | None:
         """The plan with the fewest legs, below `legs`, that leaves a trifle of `most`. Proven by `prices`, or those at rest."""
         for fewer in range(1, min(legs, self.terms.max_hops + 1)):
             plan = self.swap if fewer == 1 else self.along_walk(fewer, most)
-            if plan is not None and self.is_done(plan, most):
+            if plan is not None and self.settles(plan, most):
                 if prices is None:
                     return Found(plan, self.proof(plan, [self.market.rest(self.token_out)]))
                 return Found(plan, self.proof(plan, [Priced({}, prices, self.market.edges(prices), circles=False)]))
@@ -197,6 +213,15 @@ class _Search:
     def is_done(self, plan: Plan, most: float) -> bool:
         """Whether it leaves a trifle of `most`. Where legs cost something, several may be too many: that is for the search."""
         return (len(plan.legs) == 1 or not self.terms.leg_cost) and self.is_trifle(self.result(plan), most)
+
+    def settles(self, plan: Plan, most: float) -> bool:
+        """Whether it leaves a trifle of `most`, and several swaps gain more than one over the best single swap."""
+        if not self.is_done(plan, most):
+            return False
+        if len(plan.legs) > 1 and self.swap is not None and self.is_trifle(self.result(self.swap), self.result(plan)):
+            return False
+        self.settled = True
+        return True
 
     def is_more(self, result: float, other: float) -> bool:
         """Whether it is the better of two results."""
@@ -273,6 +298,27 @@ class _Search:
 
     # All ways
 
+    def as_before(self, known: Sequence[Plan]) -> Found | None:
+        """The best of the known plans and the best single swap, if by prices that a search ended with nothing is left to be found.
+
+        Prices prove any amount, and those of one are nearly right for others that are not much larger or smaller.
+        """
+        plans = [plan for plan in (*known, self.swap) if plan is not None]
+        prices = self.market.searched.get((self.token_in, self.token_out, self.exact_in))
+        if not plans or not prices:
+            return None
+        plan = max(plans, key=lambda each: each.net)
+        most = self.most(plan, prices)
+        if self.swap is not None and self.is_done(self.swap, most):
+            return Found(self.swap, self.proof(self.swap, prices))
+        near = gap_ppb(plan, most) <= _ENOUGH_PPB and (len(plan.legs) == 1 or not self.terms.leg_cost)
+        return Found(plan, self.proof(plan, prices)) if near else None
+
+    def most(self, plan: Plan, rests: Iterable[Priced]) -> int:
+        """What no plan gets more than (exact-out: takes less), one with circles through its own pools included."""
+        found = [bounds_from(each.edges, plan, each.prices_x64, self.terms, self.swaps)[0] for each in rests]
+        return min(found) if self.exact_in else max(found)
+
     def searched(self, known: Sequence[Plan], rest: Priced) -> Found | NoPlan:
         """The best plan over the blocks on the way, and of those that are known."""
         chain = Chain(self.market, self.token_in, self.token_out)
@@ -290,6 +336,9 @@ class _Search:
         if not plans or solution is None:
             return self.plainly()
         here = self.market.priced(self.token_in, self.token_out, solution.prices)
+        self.market.searched.setdefault((self.token_in, self.token_out, self.exact_in), deque(maxlen=_PRICES)).append(
+            here
+        )
         plan = self.with_circles(plans, here)
         return Found(plan, self.proof(plan, [here, rest]))
 

@@ -130,9 +130,12 @@ def bounds(
     return bounds_from(edges_of(listings, prices, now), plan, prices, terms)
 
 
-def bounds_from(edges: Sequence[Edge], plan: Plan, prices: Mapping[str, int], terms: Terms) -> tuple[int, int]:
-    """The same from what all pools that have any are worth at these prices."""
-    price_in, times = prices[plan.token_in], most_swaps(plan)
+def bounds_from(
+    edges: Sequence[Edge], plan: Plan, prices: Mapping[str, int], terms: Terms, times: int | None = None
+) -> tuple[int, int]:
+    """The same from what all pools that have any are worth at these prices. It holds for plans that swap with no pool more often
+    than `times`; without it, than this plan does."""
+    price_in, times = prices[plan.token_in], times or most_swaps(plan)
     if plan.exact == "out":
         return _least_input(edges, plan.amount_out << PRICE_BITS, price_in, plan.amount_in, times, terms)
     given = price_in * plan.amount_in

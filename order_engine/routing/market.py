@@ -4,6 +4,7 @@ A block changes few of its pools, so whatever belongs to pools that did not chan
 made when it is first asked for. One thread at a time: what is kept is filled in on the way.
 """
 
+from collections import deque
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import NamedTuple
@@ -84,6 +85,9 @@ class Market:
         self._blocks_at_rest: dict[tuple[int, str], dict[str, float]] = {}
         self._circles: dict[int, list[Circle]] = {}
         self._walks: dict[tuple[str, str, int | None, int, int], Walk | None] = {}
+        self.searched: dict[
+            tuple[str, str, bool], deque[Priced]
+        ] = {}  # prices that searches between two tokens ended with
         self._onward: Onward | None = None
         self._firsts: Mapping[Way, Seen] = {}
         if before is not None and before.pairs == self.pairs:

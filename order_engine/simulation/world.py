@@ -33,6 +33,7 @@ from order_engine.orders import Order, OrderRequest, Status
 from order_engine.quotes import Ask, Declined, Offer, Quote
 from order_engine.recovery import requeue_missing
 from order_engine.router import Answers, offer_of
+from order_engine.routing.best import forget
 from order_engine.simulation.dice import Dice
 from order_engine.simulation.store import MemoryLedger, Store
 from order_engine.simulation.swarm import FAMILIES, Faults, Swarm, draw
@@ -160,6 +161,7 @@ class World:
         self.chain = SimulatedChain(self.ledger, timing, self.clock, start=REGIMES[swarm.regime])
         self.counts[f"market: {swarm.regime}"] += 1
         self.venues = [SimulatedVenue(name, self.chain, self.clock, 0) for name in VENUES]
+        forget()  # a seed is the same history whatever was simulated before it
         # ours, on disk
         self.store = Store()
         self.told: list[Told] = []
