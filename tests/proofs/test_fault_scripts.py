@@ -40,6 +40,14 @@ Story = list[str]
 WELL = ["pending", "routing 1", "building", "submitted in_flight", "confirmed settled"]
 SENT = ["building", "submitted in_flight"]
 UNANSWERED = ["building", "submitted in_flight", "submitted unknown"]
+SUBMIT = [
+    "submit",
+    "SOL",
+    "USDC",
+    "0.01",
+    "--slippage",
+    "1000bps",
+]  # what others do to the market takes no attempt away
 
 
 def configured(
@@ -258,7 +266,7 @@ def test_when_every_venue_is_down_the_order_fails_and_nothing_was_sent(
     world: RunningDaemon, oee: Oee, key: str
 ) -> None:
     assert oee("sim", "fault", "add", "venue-down", "-q").code == 0
-    done = oee("submit", "SOL", "USDC", "0.01", "--key", key, "--wait", "--json")
+    done = oee(*SUBMIT, "--key", key, "--wait", "--json")
     assert done.code == 6
     assert story(world, done.record) == [
         "pending",
@@ -386,7 +394,7 @@ def test_a_crash_at_any_state_loses_nothing_and_doubles_nothing(start_daemon: St
         if state == "unknown":
             fault(world, "lose-answer")
         oee = Oee(world.env | {"OEE_AUTOSTART": "0"})
-        done = oee("submit", "SOL", "USDC", "0.01", "--key", f"crash-at-{state}", "-q")
+        done = oee(*SUBMIT, "--key", f"crash-at-{state}", "-q")
         assert done.code in (0, 7, 9), done  # taken, or nobody knows: never refused
         assert world.process.wait(20) == -signal.SIGKILL
         assert f"Killed by fault {fault_id}." in world.output
@@ -592,7 +600,7 @@ def test_faults_on_the_command_line(world: RunningDaemon, oee: Oee, key: str) ->
     )
     assert (done.code, done.err) == (0, f"land-late for pattern {key}*, 2 of 2, 10m.\n")
     fault_id = done.out.strip()
-    assert oee("submit", "SOL", "USDC", "0.01", "--key", key, "--wait").code == 0
+    assert oee(*SUBMIT, "--key", key, "--wait").code == 0
     assert oee("sim", "fault", "list", "--json").record | {"leftMs": 0} == standing(world, fault_id) | {"leftMs": 0}
     assert standing(world, fault_id)["struck"] == 1
     table = oee("sim", "fault", "list").out.splitlines()
@@ -629,7 +637,7 @@ def test_while_the_outcome_is_unknown_everybody_is_told_so_and_never_to_resubmit
     oee = Oee(patient.env)
     for kind in ("lose-answer", "never-land"):
         fault(patient, kind, key=key, times=1)
-    done = oee("submit", "SOL", "USDC", "0.01", "--key", key, "--wait", "--timeout", "300ms")
+    done = oee(*SUBMIT, "--key", key, "--wait", "--timeout", "300ms")
     assert done.code == 7
     order_id = done.out.strip()
     order = patient.get(f"/api/orders/{order_id}")
@@ -663,7 +671,7 @@ def test_what_never_lands_is_a_definite_failure_once_its_height_has_passed(hasty
 
 def test_a_lost_answer_ends_well_when_it_lands(world: RunningDaemon, oee: Oee, key: str) -> None:
     fault(world, "lose-answer", key=key)
-    done = oee("submit", "SOL", "USDC", "0.01", "--key", key, "--wait", "--json")
+    done = oee(*SUBMIT, "--key", key, "--wait", "--json")
     assert (done.code, done.record["status"]) == (0, "confirmed")
     assert "submitted unknown" in story(world, done.record)
 
