@@ -1,7 +1,7 @@
 """Looks at the pools of each new block while nothing else is to be done, so that the next order finds them known already.
 
 Whoever is the first to ask about a block pays for looking at all of its pools, some milliseconds on a processor that has rested.
-That is most of what routing takes where orders come one at a time. No answer changes by this, only how soon it comes.
+That is most of what routing takes where orders come one at a time. Nobody is told anything else by this than by asking first.
 """
 
 import logging

@@ -15,7 +15,6 @@ to choose from and no more, so that its answer takes milliseconds; what may be l
 """
 
 import threading
-from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -40,7 +39,6 @@ _PLANS = 5  # made of one order at most by leaving ways out: a large one takes m
 _NARROWER = 24  # networks tried at most
 _UNITS_MATTER = 10_000_000  # below so many units a single one is more than a thousandth of a bps
 _KEPT = 2  # snapshots: orders of one block may still be answered when those of the next begin
-_PRICES = 3  # of earlier searches between two tokens that are tried as a proof
 _REMEMBERED = 1_024  # answers about one of them
 
 
@@ -215,7 +213,8 @@ class _Search:
         return (len(plan.legs) == 1 or not self.terms.leg_cost) and self.is_trifle(self.result(plan), most)
 
     def settles(self, plan: Plan, most: float) -> bool:
-        """Whether it leaves a trifle of `most`, and several swaps gain more than one over the best single swap."""
+        """Whether it leaves a trifle of `most`, and several swaps gain more than one over the best single swap. If so, the search
+        is at its end with it."""
         if not self.is_done(plan, most):
             return False
         if len(plan.legs) > 1 and self.swap is not None and self.is_trifle(self.result(self.swap), self.result(plan)):
@@ -304,7 +303,7 @@ class _Search:
         Prices prove any amount, and those of one are nearly right for others that are not much larger or smaller.
         """
         plans = [plan for plan in (*known, self.swap) if plan is not None]
-        prices = self.market.searched.get((self.token_in, self.token_out, self.exact_in))
+        prices = self.market.searched[self.token_in, self.token_out, self.exact_in]
         if not plans or not prices:
             return None
         plan = max(plans, key=lambda each: each.net)
@@ -336,9 +335,7 @@ class _Search:
         if not plans or solution is None:
             return self.plainly()
         here = self.market.priced(self.token_in, self.token_out, solution.prices)
-        self.market.searched.setdefault((self.token_in, self.token_out, self.exact_in), deque(maxlen=_PRICES)).append(
-            here
-        )
+        self.market.searched[self.token_in, self.token_out, self.exact_in].append(here)
         plan = self.with_circles(plans, here)
         return Found(plan, self.proof(plan, [here, rest]))
 

@@ -4,7 +4,7 @@ A block changes few of its pools, so whatever belongs to pools that did not chan
 made when it is first asked for. One thread at a time: what is kept is filled in on the way.
 """
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from order_engine.routing.pieces import Curve, Piece, moment, remembered, unsure
 from order_engine.routing.walks import Onward, Walk, at_the_margin, best_walk
 from order_engine.venues.snapshot import Listing, Snapshot
 
+_SEARCHED = 3
 _DEEP = 1e30  # of a pool that any amount leaves as it is
 _BLUR_X64 = PRICE_ONE >> 30
 _SURELY = 1 + 1e-9  # prices that differ by more, differ in integers too
@@ -85,9 +86,8 @@ class Market:
         self._blocks_at_rest: dict[tuple[int, str], dict[str, float]] = {}
         self._circles: dict[int, list[Circle]] = {}
         self._walks: dict[tuple[str, str, int | None, int, int], Walk | None] = {}
-        self.searched: dict[
-            tuple[str, str, bool], deque[Priced]
-        ] = {}  # prices that searches between two tokens ended with
+        # Prices that the latest searches from one token to another, exact-in or not, ended with.
+        self.searched: defaultdict[tuple[str, str, bool], deque[Priced]] = defaultdict(lambda: deque(maxlen=_SEARCHED))
         self._onward: Onward | None = None
         self._firsts: Mapping[Way, Seen] = {}
         if before is not None and before.pairs == self.pairs:

@@ -40,14 +40,8 @@ Story = list[str]
 WELL = ["pending", "routing 1", "building", "submitted in_flight", "confirmed settled"]
 SENT = ["building", "submitted in_flight"]
 UNANSWERED = ["building", "submitted in_flight", "submitted unknown"]
-SUBMIT = [
-    "submit",
-    "SOL",
-    "USDC",
-    "0.01",
-    "--slippage",
-    "1000bps",
-]  # what others do to the market takes no attempt away
+# What others do to the market takes no attempt away from this one.
+SUBMIT = ["submit", "SOL", "USDC", "0.01", "--slippage", "1000bps"]
 
 
 def configured(

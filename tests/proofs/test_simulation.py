@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from order_engine.routes import Terms
+from order_engine.routing import best
 from order_engine.simulation import mutants
 from order_engine.simulation.run import replay, run
 from order_engine.simulation.swarm import FAMILIES
+from order_engine.simulation.world import World
+from tests.routing.markets import chain
 
 LIVES = 20_000
 RARE = {
@@ -41,6 +45,13 @@ def test_a_seed_is_the_same_history_in_every_process_and_for_every_hash_seed() -
         for n in (0, 1, 4711)
     }
     assert digests == {f"{run(5, 800).digest}\n"}
+
+
+def test_a_world_begins_with_nothing_known_of_pools_that_were_asked_about_before() -> None:
+    best.best_plan(chain().snapshot(), "SOL", "USDC", 10**9, "in", Terms())
+    assert best._latest
+    World(5, orders=1)
+    assert not best._latest
 
 
 def test_another_seed_is_another_history() -> None:

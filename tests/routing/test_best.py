@@ -181,6 +181,7 @@ def test_after_forgetting_an_answer_is_the_same_as_the_first_time() -> None:
         forget()
         answers.append([best_plan(pools, "SOL", "USDC", amount, "in", TERMS) for amount in amounts])
     assert answers[0] == answers[1]
+    assert not any(one is other for one, other in zip(*answers, strict=True)), "nothing was remembered"
 
 
 def test_more_questions_than_are_remembered_are_answered_all_the_same() -> None:
