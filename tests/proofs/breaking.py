@@ -34,9 +34,9 @@ _OURS = (
         _JOURNAL,
         '        failpoint("before-commit", batch)\n',
         "        for write, answer in zip(batch, answers, strict=True):\n"
-        "            if isinstance(answer, Recorded) and answer.order.version == 1:\n"
-        "                write.done.set_result(answer)\n"
-        "                write.done.set_result = lambda _: None\n"
+        "            if write.then is not None and isinstance(answer, Recorded) and answer.order.version == 1:\n"
+        "                write.then(answer)\n"
+        "                write.then = None\n"
         '        failpoint("before-commit", batch)\n',
     ),
 )

@@ -180,6 +180,7 @@ def test_an_engine_made_wrong_on_purpose_is_found_out(mistake: str, how: str, ki
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     print(mistake, found["kills"], found["at"])
+    assert found["kills"], found  # found by a kill, and not because it breaks without one
     assert [said for said in found["words"] if said.startswith(kind)], found
 
 
