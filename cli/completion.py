@@ -222,7 +222,7 @@ def _kinds(_place: _Place, _typed: str) -> Iterator[Item]:
 
     from cli.commands.sim_fault_add import add
 
-    for kind, text in re.findall(r"^    ([a-z]+(?:-[a-z]+)*)  +(\S.*)$", add.__doc__ or "", flags=re.MULTILINE):
+    for kind, text in re.findall(r"^(?:    )?([a-z]+(?:-[a-z]+)*)  +(\S.*)$", add.__doc__ or "", flags=re.MULTILINE):
         yield Item(kind, text)
 
 

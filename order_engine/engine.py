@@ -167,6 +167,7 @@ class Engine:
         self._sweeper.stop()
         self._lookout.stop()
         self._settlement.stop()
+        self._queue.close()
         self._journal.close()
         self._stop_chain()
         self._comparing.shutdown(wait=False, cancel_futures=True)

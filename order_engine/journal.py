@@ -147,6 +147,7 @@ class Journal:
         self._feed = feed
         self._on_fatal = on_fatal
         self._db = database.open_writer(path, MIGRATIONS, APPLICATION_ID, integrity.examine)
+        # If this fails the connection is left open: to close it would take in, and delete, a log that may not be on disk.
         with database.usable(path):
             self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             self._db.execute("PRAGMA wal_autocheckpoint = 0")  # the writer does it between commits

@@ -214,6 +214,11 @@ class WorkQueue(SqliteHuey):  # type: ignore[misc]
         deadline = self._clock.steady_ms() + timeout_s * 1_000
         for _, thread in self._consumer.worker_threads:
             thread.join(max(deadline - self._clock.steady_ms(), 0) / 1_000)
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file, which is opened again by whoever asks for something."""
+        self.storage.close()
 
     def _timed(self, work: Callable[[str], None]) -> Callable[[str], None]:
         def run(order_id: str) -> None:

@@ -1,5 +1,6 @@
 """What TAB offers: by the protocol that all shells use, and in the shells themselves."""
 
+import inspect
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from cli.commands.config_path import paths
 from cli.commands.dashboard import SCREENS
 from cli.commands.events import STATES
 from cli.commands.list import FORMATS, STATUSES
+from cli.commands.sim_fault_add import add
 from cli.commands.wait import GOALS
 from cli.completion import Item, candidates
 from cli.lazy import load
@@ -92,8 +94,17 @@ def test_nothing_typed_offers_everything(fresh: Oee) -> None:
     assert offered(fresh) == offered(fresh, "") == list(COMMANDS)
     assert offered(fresh, "submit", "") == list(TOKENS)
     assert offered(fresh, "submit", "SOL", "") == [symbol for symbol in TOKENS if symbol != "SOL"]
-    assert {item.value for item in candidates(["sim", "fault", "add"], "")} == set(KINDS)
     assert "--help" in offered(fresh, "status", "-")
+
+
+@pytest.mark.parametrize("kept", [inspect.cleandoc, lambda text: text], ids=["as 3.13 keeps it", "as it is"])
+def test_each_kind_of_fault_is_offered_with_what_it_does_whichever_way_python_keeps_the_words(
+    monkeypatch: pytest.MonkeyPatch, kept: Callable[[str], str]
+) -> None:
+    monkeypatch.setattr(add, "__doc__", kept(str(add.__doc__)))
+    found = candidates(["sim", "fault", "add"], "")
+    assert {item.value for item in found} == set(KINDS)
+    assert all(item.help for item in found)
 
 
 def test_the_daemon_is_asked_for_what_it_alone_knows(trading: Oee) -> None:

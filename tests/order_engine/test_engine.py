@@ -1,4 +1,5 @@
 import logging
+import os
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,7 @@ from tests.order_engine.given import (
 )
 from tests.waiting import until
 
+OPEN_FILES = Path("/proc/self/fd")
 SLOW = {"quote_ms": 60, "workers": 2}  # time to meddle
 
 
@@ -323,6 +325,22 @@ def test_only_what_is_definitely_dead_can_be_retried(engine: Engine) -> None:
 
 
 # stopping and starting
+
+
+@pytest.mark.skipif(not OPEN_FILES.exists(), reason="this system does not tell which files are open")
+def test_an_engine_that_was_closed_holds_none_of_its_files(home: Home) -> None:
+    def held() -> list[str]:
+        names = [os.path.realpath(file) for file in OPEN_FILES.iterdir()]
+        return [name for name in names if name.startswith(str(home.data_dir))]
+
+    engine = assemble(home, settings(home), broken)
+    engine.start()
+    submit(engine)
+    until(lambda: all_ended(engine))
+    assert held()
+    engine.drain(20_000)
+    engine.close()
+    assert held() == []
 
 
 def test_draining_takes_no_new_orders_and_sees_the_open_ones_to_their_end(home: Home) -> None:

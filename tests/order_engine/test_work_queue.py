@@ -44,18 +44,19 @@ def put_raw(path: Path, data: bytes, priority: float = 0) -> None:
 
 
 def test_nothing_but_ids_is_in_the_file(path: Path) -> None:
-    queue = resting(path)
-    queue.put("order-1")
-    queue.put("order-2", priority=5)
-    tasks = [json.loads(data) for (data,) in rows(path, "SELECT data FROM task ORDER BY id")]
-    assert [(order_id, priority) for _, order_id, priority in tasks] == [("order-1", None), ("order-2", 5)]
-    assert queue.waiting() == {"order-1", "order-2"}
-    assert queue.depth() == 2
+    with closing(resting(path)) as queue:
+        queue.put("order-1")
+        queue.put("order-2", priority=5)
+        tasks = [json.loads(data) for (data,) in rows(path, "SELECT data FROM task ORDER BY id")]
+        assert [(order_id, priority) for _, order_id, priority in tasks] == [("order-1", None), ("order-2", 5)]
+        assert queue.waiting() == {"order-1", "order-2"}
+        assert queue.depth() == 2
 
 
 def test_the_file_is_private(path: Path) -> None:
-    resting(path).put("order-1")
-    assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.glob("queue.db*")} == {0o600}
+    with closing(resting(path)) as queue:
+        queue.put("order-1")
+        assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.glob("queue.db*")} == {0o600}
 
 
 def test_equal_ones_go_by_age_and_a_higher_priority_goes_first(path: Path) -> None:
@@ -151,22 +152,21 @@ def test_what_somebody_else_wrote_into_the_file_is_not_run(path: Path) -> None:
 
 
 def test_garbage_in_the_file_does_not_hide_the_ids_that_wait(path: Path) -> None:
-    queue = resting(path)
-    queue.put("order-1")
-    for garbage in (b"\x80\x04.", b"{}", b"17", b"[]", b'["a", {}, 1]'):
-        put_raw(path, garbage)
-    assert queue.waiting() == {"order-1"}
+    with closing(resting(path)) as queue:
+        queue.put("order-1")
+        for garbage in (b"\x80\x04.", b"{}", b"17", b"[]", b'["a", {}, 1]'):
+            put_raw(path, garbage)
+        assert queue.waiting() == {"order-1"}
 
 
 def test_the_file_is_fresh_at_each_start(path: Path) -> None:
-    before = resting(path)
-    before.put("from before")
-    before.storage.close()  # as its process would have: a connection that is swept up later may write its pages into the new file
-    again = resting(path)
-    assert again.waiting() == set()
-    again.storage.close()
+    with closing(resting(path)) as before:
+        before.put("from before")
+    with closing(resting(path)) as again:
+        assert again.waiting() == set()
     path.write_bytes(b"no database at all")
-    assert resting(path).depth() == 0
+    with closing(resting(path)) as anew:
+        assert anew.depth() == 0
 
 
 def test_the_end_waits_for_the_work_in_hand_and_takes_no_more(path: Path) -> None:

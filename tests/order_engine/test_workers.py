@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -115,25 +116,25 @@ def test_a_worker_that_dies_in_mid_life_leaves_no_order_stuck(
 
 
 def test_a_task_that_the_queue_lost_is_swept_up(floor: Floor, tmp_path: Path) -> None:
-    queue = WorkQueue(tmp_path / "queue.db", 1, floor.workers.work, SystemClock())
-    floor.submit()
-    queue.put("order-1")
-    assert requeue_missing(floor.journal, queue, floor.hands) == 0
-    queue.storage.sql("DELETE FROM task", commit=True)
-    assert requeue_missing(floor.journal, queue, floor.hands) == 1
-    assert queue.waiting() == {"order-1"}
-    assert requeue_missing(floor.journal, queue, floor.hands) == 0
+    with closing(WorkQueue(tmp_path / "queue.db", 1, floor.workers.work, SystemClock())) as queue:
+        floor.submit()
+        queue.put("order-1")
+        assert requeue_missing(floor.journal, queue, floor.hands) == 0
+        queue.storage.sql("DELETE FROM task", commit=True)
+        assert requeue_missing(floor.journal, queue, floor.hands) == 1
+        assert queue.waiting() == {"order-1"}
+        assert requeue_missing(floor.journal, queue, floor.hands) == 0
 
 
 def test_an_order_in_hand_is_not_swept_up_and_a_parked_one_is(floor: Floor, tmp_path: Path) -> None:
-    queue = WorkQueue(tmp_path / "queue.db", 1, floor.workers.work, SystemClock())
-    floor.submit()
-    floor.workers.work("order-1")
-    assert requeue_missing(floor.journal, queue, floor.hands) == 0
-    floor.hands.park(floor.handed_over[0])
-    assert requeue_missing(floor.journal, queue, floor.hands) == 1
-    floor.hands.drop("order-1")
-    floor.hands.park(floor.handed_over[0])
+    with closing(WorkQueue(tmp_path / "queue.db", 1, floor.workers.work, SystemClock())) as queue:
+        floor.submit()
+        floor.workers.work("order-1")
+        assert requeue_missing(floor.journal, queue, floor.hands) == 0
+        floor.hands.park(floor.handed_over[0])
+        assert requeue_missing(floor.journal, queue, floor.hands) == 1
+        floor.hands.drop("order-1")
+        floor.hands.park(floor.handed_over[0])
 
 
 # cancelling against every step of a life

@@ -230,7 +230,8 @@ def test_a_log_that_was_taken_in_by_another_program_may_be_declared_complete(kil
         db.execute(integrity.NOTHING_MISSING)
     with a_journal(path) as opened:
         assert len(opened.open_ids()) >= 0
-    assert integrity.find_damage(database.open_reader(path), everything=True) is None
+    with closing(database.open_reader(path)) as reader:
+        assert integrity.find_damage(reader, everything=True) is None
 
 
 # the log

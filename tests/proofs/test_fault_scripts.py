@@ -583,7 +583,7 @@ def test_a_record_is_as_it_is_described(world: RunningDaemon, oee: Oee) -> None:
 def test_every_kind_and_every_field_of_one_is_explained() -> None:
     text = str(add.__doc__)
     for kind, field in KINDS.items():
-        assert re.search(rf"^ +{kind} +\w*.*$", text, re.MULTILINE), kind
+        assert re.search(rf"^ *{kind} +\w*.*$", text, re.MULTILINE), kind
         if field is not None:
             assert f"--{field}" in text
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ def test_three_thousand_orders_all_end_and_the_journal_adds_up(start_daemon: Sta
     assert found.refolded == 600
     assert found.rss_peak < 150
     daemon.stop()
-    with sqlite3.connect(daemon.home.journal) as journal:  # and the checker knows one that does not
+    with closing(sqlite3.connect(daemon.home.journal)) as journal, journal:  # and the checker knows one that does not
         journal.execute("UPDATE orders SET state = json_set(state, '$.amount_out', 1) WHERE n = 5")
         journal.execute(
             "DELETE FROM events WHERE seq = (SELECT max(seq) FROM events WHERE order_id = (SELECT id FROM orders WHERE n = 10))"

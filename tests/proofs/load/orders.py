@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import NamedTuple
 
 import msgspec
@@ -92,7 +93,7 @@ def _order_of(number: int) -> dict[str, str]:
 def examine(daemon: RunningDaemon, refold_every: int) -> tuple[dict[str, int], int, int, list[str]]:
     """Orders by status, how many events, how many orders were folded again from them, and what does not add up."""
     wrong: list[str] = []
-    with sqlite3.connect(f"file:{daemon.home.journal}?mode=ro", uri=True) as journal:
+    with closing(sqlite3.connect(f"file:{daemon.home.journal}?mode=ro", uri=True)) as journal:
         states = dict(journal.execute("SELECT status, count(*) FROM orders GROUP BY status"))
         events, last = journal.execute("SELECT count(*), max(seq) FROM events").fetchone()
         if events != last:
@@ -105,7 +106,7 @@ def examine(daemon: RunningDaemon, refold_every: int) -> tuple[dict[str, int], i
         sent = journal.execute(
             "SELECT json_extract(state, '$.transaction.signature'), status FROM orders WHERE status = 'confirmed'"
         ).fetchall()
-    with sqlite3.connect(f"file:{daemon.home.chain}?mode=ro", uri=True) as chain:
+    with closing(sqlite3.connect(f"file:{daemon.home.chain}?mode=ro", uri=True)) as chain:
         landed = {signature for (signature,) in chain.execute("SELECT signature FROM ledger WHERE error_code IS NULL")}
     confirmed = [signature for signature, _ in sent]
     if len(confirmed) != len(landed) or set(confirmed) != landed:
