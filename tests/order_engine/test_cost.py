@@ -6,9 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
+
+import pytest
 
 from daemon.live import EVERYTHING, Hub, Reader
 from daemon.metrics import Counts
+from order_engine import journal as journals
 from order_engine.engine import Engine
 from order_engine.journal import Journal
 from order_engine.orders import Order, Status
@@ -70,6 +74,27 @@ def test_orders_that_come_while_the_disk_is_busy_share_a_commit(tmp_path: Path) 
         for answer in coming:
             answer.result(20)
         assert journal.commits <= 2, "the first may have been alone when the disk was found busy"
+
+
+def test_a_crowd_is_given_a_moment_in_which_those_behind_it_come_into_the_same_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "CROWD_S", 60)  # which the close ends
+    busy, go_on = Event(), Event()
+
+    def keep_busy(_: object) -> None:
+        busy.set()
+        assert go_on.wait(20)
+
+    with a_journal(tmp_path / "journal.db") as journal:
+        journal.accept("order-0", PENDING, keep_busy)
+        assert busy.wait(20)
+        crowd = [journal.create(f"order-{number}", PENDING) for number in range(1, 2 + journals.CROWD)]
+        go_on.set()
+        until(journal._inbox.empty, "the crowd in the writer's hands")
+        behind = [journal.create(f"behind-{number}", PENDING) for number in range(5)]
+    assert all(answer.done() for answer in (*crowd, *behind))
+    assert journal.commits == 2
 
 
 def test_events_that_share_a_commit_share_statements_and_an_order_is_written_once(tmp_path: Path) -> None:
