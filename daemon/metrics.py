@@ -14,7 +14,7 @@ from order_engine.events import Recorded
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
-BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024)
 
 
 class Counts:
