@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from order_engine.events import Recorded
+from order_engine.journal import BATCH
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
-BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024)
+BATCHES = tuple(1 << power for power in range(BATCH.bit_length()))
 
 
 class Counts:

@@ -225,7 +225,7 @@ class Journal:
         while not closing:
             batch = [self._inbox.get()]
             self._take(batch)
-            if len(batch) > CROWD:
+            if CROWD < len(batch) < BATCH:
                 self._closing.wait(CROWD_S)
                 self._take(batch)
             closing = batch[-1] is None
