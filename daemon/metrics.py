@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from order_engine.events import Recorded
-from order_engine.journal import BATCH
+from order_engine.feed import BATCH
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from order_engine.events import Recorded
 from order_engine.failpoints import failpoint
 
+BATCH = 1_024  # events of one commit, at most
+
 Listener = Callable[[Sequence[Recorded]], None]
 
 _log = logging.getLogger(__name__)

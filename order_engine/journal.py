@@ -22,13 +22,12 @@ from order_engine.clock import DAY_MS
 from order_engine.errors import StorageUnavailable
 from order_engine.events import Event, LogEntry, Pending, Recorded
 from order_engine.failpoints import failpoint
-from order_engine.feed import Feed
+from order_engine.feed import BATCH, Feed
 from order_engine.lifecycle import apply, begin
 from order_engine.orders import OPEN, Order
 
 APPLICATION_ID = 0x6F656531  # "oee1"
 MIGRATIONS = Path(__file__).parent / "migrations"
-BATCH = 1_024
 GATHER_S = 0.001
 # So many records at once, and more will follow within moments: what is written together shares pages, a sync and a block.
 CROWD = 8
