@@ -84,6 +84,16 @@ def test_an_idle_worker_takes_an_id_as_soon_as_it_is_put(path: Path) -> None:
             assert taken.acquire(timeout=20)
 
 
+def test_what_a_worker_waits_for_goes_past_the_file(path: Path) -> None:
+    done = list[str]()
+    with running(path, done.append) as queue, closing(sqlite3.connect(path)) as other:
+        until(lambda: queue.storage._waiting == 1)
+        before = other.execute("PRAGMA data_version").fetchone()
+        queue.put_all(["order-1", "order-2"])
+        until(lambda: done == ["order-1", "order-2"])
+        assert other.execute("PRAGMA data_version").fetchone() == before, "somebody wrote into the file"
+
+
 def test_every_id_is_worked_on_once(path: Path) -> None:
     done: list[str] = []
     with running(path, done.append, workers=8) as queue:
