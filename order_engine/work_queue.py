@@ -28,7 +28,7 @@ from order_engine.stacks import thread_stacks
 TASK = f"{__name__}.work"  # Huey names a task after its module and function
 HEALTH_CHECK_S = 0.5  # so that a worker that died is replaced within a second
 BUSY_MS = 60_000  # everything that a worker does has a deadline far below this: longer means that it hangs
-BLOCK = 64  # tasks taken at once, about what one commit brings; one of a higher priority that comes later waits for no more than these
+BLOCK = 64  # tasks taken at once, about what a commit brings; one of a higher priority that comes later waits for these at most
 PROBE_S = 0.5  # a worker that was not woken looks by itself after this long
 
 _Task = tuple[str, str, float | None]  # task id, order id, priority
