@@ -134,7 +134,7 @@ class Daemon:
 
     def open(self) -> int:
         """How many orders are not final, by the index of just those: as cheap with a million finished ones."""
-        return self.one(f"SELECT count(*) FROM orders INDEXED BY orders_open WHERE status IN ({_OPEN})")  # noqa: S608
+        return self.one(f"SELECT count(*) FROM orders INDEXED BY orders_by_status WHERE status IN ({_OPEN})")  # noqa: S608
 
     def settle(self) -> None:
         """Returns when the journal has no open order."""

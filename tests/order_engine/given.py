@@ -275,6 +275,21 @@ def rows(path: Path, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
         return reader.execute(sql, arguments).fetchall()
 
 
+_UNDONE = {  # what each migration of the journal did, backwards
+    3: "DROP TABLE markets",
+    4: "DROP TABLE snapshots; DROP TABLE pool_states",
+    5: "DROP TABLE outcomes",
+    6: "CREATE INDEX orders_open ON orders (n) WHERE status IN ('pending', 'routing', 'building', 'submitted')",
+}
+
+
+def go_back(db: sqlite3.Connection, version: int) -> None:
+    """Makes the schema of a journal what an earlier version had."""
+    for step in range(max(_UNDONE), version, -1):
+        db.executescript(_UNDONE[step])
+    db.execute(f"PRAGMA user_version = {version}")
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Another process is writing: whoever wants to write has to wait."""

@@ -21,6 +21,7 @@ from order_engine.journal import OrderQuery
 from order_engine.orders import OPEN, Order, OrderRequest, Status
 from order_engine.quotes import Ask
 from order_engine.routes import Routing
+from order_engine.work_queue import BLOCK
 from tests.order_engine.given import (
     SOL,
     USDC,
@@ -28,6 +29,7 @@ from tests.order_engine.given import (
     an_engine,
     broken,
     fill_up,
+    go_back,
     locked,
     make_room,
     rows,
@@ -240,11 +242,13 @@ def test_the_same_key_as_one_that_could_not_be_stored_may_be_used_again(engine: 
     assert engine.submit(request).result(20).created
 
 
-def test_a_queue_that_takes_nothing_only_delays(engine: Engine) -> None:
+def test_a_queue_that_takes_nothing_only_delays(engine: Engine, home: Home, caplog: pytest.LogCaptureFixture) -> None:
     connection = engine._queue.storage.conn
     connection.execute("CREATE TEMP TRIGGER full BEFORE INSERT ON task BEGIN SELECT raise(ABORT, 'full'); END")
-    ids = [submit(engine).order_id for _ in range(5)]
-    assert len(engine._wallet) == 5
+    with locked(home.journal):  # all but the first are in one commit: more than go past the file
+        answers = [engine.submit(a_request(amount_in=10**6, slippage_bps=500)) for _ in range(BLOCK + 10)]
+    ids = [answer.result(20).order.order_id for answer in answers]
+    until(lambda: "a listener failed" in caplog.text)
     connection.execute("DROP TRIGGER full")
     until(lambda: all_ended(engine), "the sweeper's help")
     assert all(engine.order(order_id).status is Status.CONFIRMED for order_id in ids)
@@ -457,7 +461,6 @@ def test_what_ended_today_is_still_known_after_a_restart(tmp_path: Path) -> None
         until(lambda: again.status()["today"]["confirmed"] == 6)
         assert again.status()["today"] == ended | {"confirmed": 6}
     with closing(sqlite3.connect(Home.at(tmp_path).journal, isolation_level=None)) as before:
-        before.execute("DROP TABLE outcomes")
-        before.execute("PRAGMA user_version = 4")
+        go_back(before, 4)
     with an_engine(tmp_path) as after_an_upgrade:
         assert after_an_upgrade.status()["today"] == ended | {"confirmed": 6}

@@ -26,7 +26,7 @@ from order_engine.orders import Order, OrderRequest, Status
 from order_engine.routes import Routing
 from order_engine.routing import best
 from order_engine.routing.certificate import verify
-from tests.order_engine.given import SOL, USDC, a_request, an_engine, broken, locked, rows, settings
+from tests.order_engine.given import SOL, USDC, a_request, an_engine, broken, go_back, locked, rows, settings
 from tests.waiting import until
 
 DATA = Path(__file__).parent.parent / "data"
@@ -338,9 +338,7 @@ def test_pools_that_the_version_before_kept_are_still_read(tmp_path: Path) -> No
     with closing(sqlite3.connect(home.journal, isolation_level=None)) as db:
         packed = zlib.compress(encode(receipt.states), 1)
         db.execute("INSERT INTO markets VALUES (?, ?, ?)", (receipt.proof.digest, receipt.proof.height, packed))
-        for table in ("outcomes", "snapshots", "pool_states"):
-            db.execute(f"DROP TABLE {table}")
-        db.execute("PRAGMA user_version = 3")
+        go_back(db, 3)
     with an_engine(tmp_path) as engine:
         assert engine.receipt(order.order_id) == receipt
 
@@ -384,9 +382,7 @@ def written_before(path: Path) -> None:
         for seq, facts in db.execute("SELECT seq, facts FROM events").fetchall():
             text = json.dumps(as_before(json.loads(facts)))
             db.execute("UPDATE events SET facts = ?, sum = ? WHERE seq = ?", (text, sum_of(text.encode()), seq))
-        for table in ("markets", "outcomes", "snapshots", "pool_states"):
-            db.execute(f"DROP TABLE {table}")
-        db.execute("PRAGMA user_version = 2")
+        go_back(db, 2)
 
 
 def test_orders_that_the_version_before_left_open_are_held_and_finished(home: Home) -> None:
