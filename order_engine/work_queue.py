@@ -95,6 +95,13 @@ class WakingStorage(SqliteStorage):  # type: ignore[misc]
                 self._ready.notify()
             return b"\n".join(given)
 
+    def give_back(self, tasks: Sequence[bytes]) -> None:
+        """These were taken and not begun: they are next again, for whoever is free."""
+        with self._ready:
+            self._taken.extendleft(reversed(tasks))
+            self._left += len(tasks)
+            self._ready.notify()
+
     def _take_block(self) -> None:
         with self.db(commit=True) as cursor:
             rows = cursor.execute(_BLOCK, (self.name, BLOCK)).fetchall()
@@ -144,7 +151,8 @@ class WorkQueue(SqliteHuey):  # type: ignore[misc]
 
     `work` is called with an id in a worker's thread. A worker that dies is replaced within a second; one that hangs is named
     in the log, with the stacks of all threads, and by `hanging`. `is_one_enough` says whether nothing of the work waits for
-    anybody: then one worker does it all, since to share it out would take longer than to do it.
+    anybody: then one worker does it all, since to share it out would take longer than to do it; and shares what is left once
+    that is over.
     """
 
     def __init__(
@@ -163,7 +171,7 @@ class WorkQueue(SqliteHuey):  # type: ignore[misc]
             fsync=False, utc=True, strict_fifo=True,
         )  # fmt: skip
         self.storage.is_one_enough = is_one_enough
-        self._put = self.task(name="work")(_task(self._timed(work)))
+        self._put = self.task(name="work")(self._task(self._timed(work)))
         self._consumer = _Consumer(self, workers=workers, periodic=False, check_worker_health=False)
         self._clock = clock
         self._busy: dict[int, tuple[str, float]] = {}  # thread -> what it works on, and since when
@@ -182,7 +190,7 @@ class WorkQueue(SqliteHuey):  # type: ignore[misc]
 
     def put_all(self, order_ids: Sequence[str]) -> None:
         """Hands over ids, oldest first, in one transaction: what `put` does for each of them."""
-        self.storage.enqueue_all([_encode((order_id, order_id, None)) for order_id in order_ids])
+        self.storage.enqueue_all(_tasks(order_ids))
 
     def is_revoked(self, *_: object) -> bool:
         """Never: an order is cancelled in the journal. Huey would read its file for each task."""
@@ -237,6 +245,19 @@ class WorkQueue(SqliteHuey):  # type: ignore[misc]
 
         return run
 
+    def _task(self, work: Callable[[str], None]) -> Callable[..., None]:
+        def run(*order_ids: str) -> None:
+            for begun, order_id in enumerate(order_ids):
+                if begun and not self.storage.is_one_enough():  # a venue has become slow: the others help
+                    self.storage.give_back(_tasks(order_ids[begun:]))
+                    return
+                try:
+                    work(order_id)
+                except Exception:  # of one order: the others are not to wait for the sweeper
+                    _log.exception("the work on an order broke off", extra={"facts": {"order": order_id}})
+
+        return run
+
     def _supervise(self) -> None:
         known: set[str] = set()
         while not self._stopping.wait(HEALTH_CHECK_S):
@@ -249,15 +270,8 @@ class WorkQueue(SqliteHuey):  # type: ignore[misc]
                 self._consumer.check_worker_health()
 
 
-def _task(work: Callable[[str], None]) -> Callable[..., None]:
-    def run(*order_ids: str) -> None:
-        for order_id in order_ids:
-            try:
-                work(order_id)
-            except Exception:  # of one order: the others are not to wait for the sweeper
-                _log.exception("the work on an order broke off", extra={"facts": {"order": order_id}})
-
-    return run
+def _tasks(order_ids: Sequence[str]) -> list[bytes]:
+    return [_encode((order_id, order_id, None)) for order_id in order_ids]
 
 
 class _Consumer(Consumer):  # type: ignore[misc]

@@ -215,6 +215,24 @@ def test_as_many_workers_are_woken_as_are_of_use(
     assert len(workers) == expected
 
 
+def test_a_worker_shares_what_it_has_not_begun_once_one_is_not_enough(path: Path) -> None:
+    workers, together, one_is_enough = list[int](), Barrier(4), Event()
+    one_is_enough.set()
+
+    def work(order_id: str) -> None:
+        if order_id == "order-0":
+            one_is_enough.clear()
+            return
+        workers.append(get_ident())
+        together.wait(20)  # until all four are at work
+
+    with running(path, work, workers=4, is_one_enough=one_is_enough.is_set) as queue:
+        until(lambda: queue.storage._waiting == 4)
+        queue.put_all([f"order-{number}" for number in range(41)])
+        until(lambda: len(workers) == 40)
+    assert len(set(workers)) == 4
+
+
 def test_where_one_worker_is_enough_it_gets_many_ids_at_once_and_no_one_of_them_spoils_the_others(path: Path) -> None:
     done, tasks = list[str](), list[Any]()
 
