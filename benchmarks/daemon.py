@@ -133,7 +133,7 @@ class Daemon:
         return self.one("SELECT max(n) FROM orders")
 
     def open(self) -> int:
-        """How many orders are not final, by the index of just those: as cheap with a million finished ones."""
+        """How many orders are not final, by the index of statuses: as cheap with a million finished ones."""
         return self.one(f"SELECT count(*) FROM orders INDEXED BY orders_by_status WHERE status IN ({_OPEN})")  # noqa: S608
 
     def settle(self) -> None:

@@ -219,10 +219,11 @@ def _about(order: Mapping[str, Any]) -> str:
 
 def _kinds(_place: _Place, _typed: str) -> Iterator[Item]:
     import re
+    from inspect import cleandoc  # Python 3.13 takes the indentation off by itself
 
     from cli.commands.sim_fault_add import add
 
-    for kind, text in re.findall(r"^(?:    )?([a-z]+(?:-[a-z]+)*)  +(\S.*)$", add.__doc__ or "", flags=re.MULTILINE):
+    for kind, text in re.findall(r"^([a-z]+(?:-[a-z]+)*)  +(\S.*)$", cleandoc(add.__doc__ or ""), flags=re.MULTILINE):
         yield Item(kind, text)
 
 

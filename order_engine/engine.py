@@ -167,8 +167,8 @@ class Engine:
         self._sweeper.stop()
         self._lookout.stop()
         self._settlement.stop()
-        self._queue.close()
         self._journal.close()
+        self._queue.close()  # after the journal, whose last commits may put something into it
         self._stop_chain()
         self._comparing.shutdown(wait=False, cancel_futures=True)
 

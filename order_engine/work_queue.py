@@ -66,10 +66,10 @@ class WakingStorage(SqliteStorage):  # type: ignore[misc]
         with self._ready:
             # What a worker waits for would be taken out of the file at once: it need not go through it.
             straight = BLOCK if self._waiting and not self._left else 0
-            self._taken.extend(tasks[:straight])
             if rows := [(self.name, self.to_blob(data), priority or 0) for data in tasks[straight:]]:
                 with self.db(commit=True) as cursor:
                     cursor.executemany("INSERT INTO task (queue, data, priority) VALUES (?, ?, ?)", rows)
+            self._taken.extend(tasks[:straight])  # last: where the file takes nothing, nothing is put
             self._left += len(tasks)
             self._ready.notify()
 

@@ -209,7 +209,7 @@ def test_as_many_workers_are_woken_as_are_of_use(
         together.wait(20)  # until as many are at work as are expected
 
     with running(path, work, workers=4, is_one_enough=lambda: is_one_enough) as queue:
-        until(lambda: len(queue.storage._ready._waiters) == 4)
+        until(lambda: queue.storage._waiting == 4)
         queue.put_all([f"order-{number}" for number in range(40)])
         until(lambda: queue.depth() == 0)
     assert len(workers) == expected

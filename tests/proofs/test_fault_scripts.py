@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -581,9 +582,9 @@ def test_a_record_is_as_it_is_described(world: RunningDaemon, oee: Oee) -> None:
 
 
 def test_every_kind_and_every_field_of_one_is_explained() -> None:
-    text = str(add.__doc__)
+    text = cleandoc(str(add.__doc__))
     for kind, field in KINDS.items():
-        assert re.search(rf"^ *{kind} +\w*.*$", text, re.MULTILINE), kind
+        assert re.search(rf"^{kind} +\w*.*$", text, re.MULTILINE), kind
         if field is not None:
             assert f"--{field}" in text
 
