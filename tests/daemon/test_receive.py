@@ -28,7 +28,7 @@ def ended(daemon: RunningDaemon, order: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_an_order_says_what_it_receives_and_gets_exactly_that(daemon: RunningDaemon) -> None:
-    order = ended(daemon, BUYING | {"maxInput": "3"})
+    order = ended(daemon, BUYING | {"maxInput": "3", "slippageBps": 500})
     assert (order["status"], order["receive"], order["amountOut"]) == ("confirmed", "250.000001", "250.000001")
     assert (order["amount"], order["maxInput"], order["minOutput"]) == (None, "3", None)
     assert 0 < Decimal(order["amountIn"]) <= 3
