@@ -88,7 +88,7 @@ def test_d_client_submits_and_follows_on_one_connection(daemon: RunningDaemon) -
 def test_e_client_posts_ten_at_once_and_finds_each_price_comparison_in_the_log(daemon: RunningDaemon) -> None:
     async def ten() -> list[str]:
         async with httpx.AsyncClient(base_url=daemon.url, headers=daemon.headers) as http:
-            body = {"inputToken": "SOL", "outputToken": "USDC", "amount": 0.5}
+            body = {"inputToken": "SOL", "outputToken": "USDC", "amount": 0.5, "slippage": 0.05}
             answers = await asyncio.gather(*(http.post("/api/orders/execute", json=body) for _ in range(10)))
         orders = [answer.json()["orderId"] for answer in answers]
         assert [await _outcome(order) for order in orders] == ["confirmed"] * 10
